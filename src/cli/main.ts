@@ -1,0 +1,60 @@
+/**
+ * The command line: words in, exit code out.
+ *
+ *     0  done, or ended by a signal after draining
+ *     1  what was asked for failed: a bad configuration, a port in use, …
+ *     2  the command line itself makes no sense
+ *
+ * A command's code is loaded when it is asked for: whoever serves does not load
+ * the simulator.
+ *
+ * @module
+ */
+import { type Options, parseInvocation, UsageError } from "./arguments.ts";
+import type { CommandName } from "./commands.ts";
+import { CommandError } from "./command_error.ts";
+import { helpText } from "./help.ts";
+import { systemTerminal, type Terminal } from "./terminal.ts";
+import { VERSION } from "../version.ts";
+
+/** A command: runs to its end and returns the exit code. */
+type Command = (options: Options, terminal: Terminal) => Promise<number>;
+
+const COMMANDS: Readonly<Record<CommandName, () => Promise<Command>>> = {
+  serve: async () => (await import("./serve.ts")).serve,
+  check: async () => (await import("./check.ts")).check,
+  demo: async () => (await import("./demo.ts")).demo,
+  simulate: async () => (await import("./simulate.ts")).simulate,
+  health: async () => (await import("./health.ts")).health,
+};
+
+/** Carries out a command line and returns the exit code. */
+export async function main(
+  words: readonly string[],
+  terminal: Terminal = systemTerminal,
+): Promise<number> {
+  try {
+    const invocation = parseInvocation(words);
+    switch (invocation.type) {
+      case "help":
+        terminal.print(helpText(invocation.command).trimEnd());
+        return 0;
+      case "version":
+        terminal.print(`weir ${VERSION} (deno ${Deno.version.deno})`);
+        return 0;
+      case "run": {
+        const command = await COMMANDS[invocation.command.name]();
+        return await command(invocation.options, terminal);
+      }
+    }
+  } catch (error) {
+    if (error instanceof UsageError) {
+      const scope = error.command === null ? "" : ` ${error.command.name}`;
+      terminal.complain(`${error.message}\nTry: mod.ts${scope} --help`);
+      return 2;
+    }
+    if (!(error instanceof CommandError)) throw error;
+    terminal.complain(error.message);
+    return 1;
+  }
+}

@@ -1,0 +1,48 @@
+/**
+ * `serve`: the gateway, as a configuration describes it.
+ *
+ * @module
+ */
+import { systemClock } from "../runtime/clock.ts";
+import { createLog } from "../telemetry/log.ts";
+import { VERSION } from "../version.ts";
+import { type Options, textOption } from "./arguments.ts";
+import { CONFIG_FILE, loadSecrets, readConfig, withAddresses } from "./read_config.ts";
+import { startServer, stopSignal } from "./server.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** Serves until a signal comes; 0 once everything has been drained. */
+export async function serve(
+  options: Options,
+  terminal: Terminal,
+): Promise<number> {
+  const file = textOption(options, "config") ?? CONFIG_FILE;
+  const config = withAddresses(readConfig(file), options);
+  const log = createLog({
+    write: terminal.print,
+    clock: systemClock,
+    level: config.log.level,
+  });
+  const signalled = stopSignal();
+  const server = startServer(loadSecrets(config), terminal.print);
+  log.info("serving", {
+    version: VERSION,
+    url: server.url,
+    adminUrl: server.adminUrl,
+  });
+  if (config.access.keys.length === 0 && !isLoopback(config.listen.host)) {
+    log.warn("access.open", {
+      hint: "Anyone who reaches this address may use it: see access.keys",
+    });
+  }
+
+  const signal = await signalled;
+  log.info("draining", { signal, graceSeconds: config.shutdown.graceSeconds });
+  await server.stop();
+  log.info("stopped");
+  return 0;
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || host.startsWith("127.");
+}

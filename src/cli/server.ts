@@ -1,0 +1,140 @@
+/**
+ * A gateway on its two listeners, from start to drained end.
+ *
+ *     serving --signal--> draining --streams done or grace over--> stopped
+ *                            |
+ *                            +--second signal--> exit at once, status 1
+ *
+ * While it drains, the admin listener still answers (`/readyz` with 503), so
+ * that whoever watches can see it.
+ *
+ * @module
+ */
+import process from "node:process";
+import type { Config } from "../config/schema.ts";
+import { createGateway, type Gateway, type GatewayPorts } from "../gateway.ts";
+import { VERSION } from "../version.ts";
+import { listen, type Listener } from "./listener.ts";
+import type { LoadedConfig } from "./read_config.ts";
+
+/** What the system says when it wants the process to end. */
+export type StopSignal = "SIGINT" | "SIGTERM";
+
+/** A gateway that serves. */
+export interface Server {
+  /** Where clients connect. */
+  readonly url: string;
+  /** Where operators connect; `null` if that listener is off. */
+  readonly adminUrl: string | null;
+  /**
+   * Takes no more requests, lets those under way finish within the configured
+   * grace, and closes everything.
+   */
+  stop(): Promise<void>;
+}
+
+/** Idle connections and slow readers get this long after the last answer was produced. */
+const CLOSE_MS = 2_000;
+
+/**
+ * Starts a gateway and its listeners.
+ *
+ * @param writeLog Takes log lines.
+ * @throws {CommandError} If an address cannot be had.
+ */
+export function startServer(
+  loaded: LoadedConfig,
+  writeLog: (line: string) => void,
+): Server {
+  const { config } = loaded;
+  const gateway = createGateway(config, portsFor(loaded, writeLog));
+  const clients = listen(
+    "clients",
+    config.listen,
+    (request) => gateway.fetch(request),
+  );
+  let admin: Listener | null = null;
+  try {
+    admin = startAdmin(config, gateway);
+  } catch (error) {
+    void clients.stop(0);
+    throw error;
+  }
+  return {
+    url: clients.url,
+    adminUrl: admin?.url ?? null,
+    async stop() {
+      // Not awaited before draining: it ends when the last answer has ended.
+      const graceMs = config.shutdown.graceSeconds * 1_000;
+      const closed = clients.stop(graceMs + CLOSE_MS);
+      await gateway.drain(graceMs);
+      await closed;
+      await gateway.close();
+      await admin?.stop(CLOSE_MS);
+    },
+  };
+}
+
+function startAdmin(config: Config, gateway: Gateway): Listener | null {
+  if (!config.admin.enabled) return null;
+  return listen(
+    "operators",
+    config.admin,
+    (request) => gateway.admin.fetch(request),
+  );
+}
+
+/** The outside world of a gateway that runs in this process. */
+export function portsFor(
+  loaded: LoadedConfig,
+  writeLog: (line: string) => void,
+): Partial<GatewayPorts> {
+  return {
+    secrets: loaded.secrets,
+    caCertificates: loaded.caCertificates,
+    writeLog,
+    semconv: wantedSemconv(),
+    process: {
+      version: VERSION,
+      denoVersion: Deno.version.deno,
+      startSeconds: performance.timeOrigin / 1_000,
+      residentBytes: () => Deno.memoryUsage().rss,
+      heapBytes: () => Deno.memoryUsage().heapUsed,
+      cpuSeconds() {
+        const { user, system } = process.cpuUsage();
+        return (user + system) / 1e6;
+      },
+    },
+  };
+}
+
+/** OpenTelemetry's own switch, where reading it was permitted; nobody is asked for it. */
+function wantedSemconv(): GatewayPorts["semconv"] {
+  const variable = "OTEL_SEMCONV_STABILITY_OPT_IN";
+  if (
+    Deno.permissions.querySync({ name: "env", variable }).state !== "granted"
+  ) return "classic";
+  const wanted = (Deno.env.get(variable) ?? "").split(",").map((word) => word.trim());
+  if (wanted.includes("gen_ai_latest_experimental/dup")) return "both";
+  return wanted.includes("gen_ai_latest_experimental") ? "latest" : "classic";
+}
+
+/**
+ * Waits for a signal; from then on a second one ends the process at once.
+ *
+ * @returns The signal that came.
+ */
+export function stopSignal(): Promise<StopSignal> {
+  const signals: readonly StopSignal[] = Deno.build.os === "windows"
+    ? ["SIGINT"]
+    : ["SIGINT", "SIGTERM"];
+  const first = Promise.withResolvers<StopSignal>();
+  let count = 0;
+  for (const signal of signals) {
+    Deno.addSignalListener(signal, () => {
+      if (++count > 1) Deno.exit(1);
+      first.resolve(signal);
+    });
+  }
+  return first.promise;
+}

@@ -1,0 +1,68 @@
+/**
+ * `simulate`: one simulated backend, for testing clients against.
+ *
+ * @module
+ */
+import { PROFILES, type SimulatorProfile } from "../simulate/profiles.ts";
+import { type Simulator, startSimulator } from "../simulate/server.ts";
+import { didYouMean } from "../config/suggestion.ts";
+import { type Options, portOption, textOption, UsageError } from "./arguments.ts";
+import { CommandError, systemRefusal } from "./command_error.ts";
+import { hostAndPort } from "./permissions.ts";
+import { stopSignal } from "./server.ts";
+import type { Terminal } from "./terminal.ts";
+
+const PORT = 9_001;
+
+/** Serves until a signal comes. */
+export async function simulate(
+  options: Options,
+  terminal: Terminal,
+): Promise<number> {
+  const host = textOption(options, "host") ?? "127.0.0.1";
+  const port = portOption(options, "port") ?? PORT;
+  const name = textOption(options, "profile") ?? "swift";
+  const profile = PROFILES.get(name);
+  if (profile === undefined) {
+    const names = [...PROFILES.keys()];
+    const hint = didYouMean(name, names) || `; there are ${names.join(", ")}`;
+    throw new UsageError(
+      `Cannot simulate: there is no profile ${name}${hint}`,
+      null,
+    );
+  }
+
+  const signalled = stopSignal();
+  const simulator = await start({ host, port, profile });
+  terminal.print(greeting(simulator.url, profile.models[0] ?? "sim"));
+  await signalled;
+  await simulator.close();
+  return 0;
+}
+
+interface Place {
+  readonly host: string;
+  readonly port: number;
+  readonly profile: SimulatorProfile;
+}
+
+async function start({ host, port, profile }: Place): Promise<Simulator> {
+  try {
+    return await startSimulator({ hostname: host, port, profile });
+  } catch (cause) {
+    const place = hostAndPort(host, port);
+    const why = systemRefusal(cause, `--allow-net=${place}`);
+    if (why === null) throw cause;
+    throw new CommandError(`Cannot listen on ${place}: ${why}`, { cause });
+  }
+}
+
+function greeting(url: string, model: string): string {
+  return `Simulated backend on ${url}
+
+  curl -N ${url}/chat/completions -H 'content-type: application/json' \\
+    -d '{"model":"${model}","stream":true,"messages":[{"role":"user","content":"Hello"}]}'
+
+A fault is written after the model's name, as in "${model}!cut=8" or "${model}!status=503,times=2",
+or in the header x-sim-fault; see docs/simulator.md.`;
+}

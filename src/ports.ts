@@ -1,0 +1,98 @@
+/**
+ * The outside world as interfaces: time, chance and the network.
+ *
+ * Everything that decides takes these as arguments; `runtime/` implements them
+ * with Deno, the simulation with virtual time and a seeded generator.
+ *
+ * @module
+ */
+
+/** Tells the time and wakes callers. */
+export interface Clock {
+  /** Milliseconds on a monotonic clock; the origin means nothing. */
+  nowMs(): number;
+  /** Milliseconds since the Unix epoch: for log lines and `created` fields, never for durations. */
+  wallMs(): number;
+  /** Runs `run` once, `delayMs` from now, unless the returned handle is disposed first. */
+  after(delayMs: number, run: () => void): Disposable;
+}
+
+/** Chance: a number in [0, 1). */
+export type Random = () => number;
+
+/** One HTTP request to a backend. */
+export interface UpstreamRequest {
+  /** Request method. */
+  readonly method: "GET" | "POST";
+  /** Absolute `http:` or `https:` URL. */
+  readonly url: string;
+  /** Header names in lower case; `host` and `content-length` are added by the transport. */
+  readonly headers: ReadonlyArray<readonly [string, string]>;
+  /** The whole body, or `null` for none. */
+  readonly body: Uint8Array<ArrayBuffer> | null;
+}
+
+/** What came back, body still to be read. */
+export interface UpstreamResponse {
+  /** HTTP status. */
+  readonly status: number;
+  /** A header's value by lower-case name (repeated ones joined by ", "), or `null`. */
+  header(name: string): string | null;
+  /**
+   * The next piece of the body; `null` once it has ended as its framing says
+   * (content length reached, last chunk seen, or close where neither is given).
+   * The bytes belong to the caller and are not touched again. Not to be called
+   * again before the last call has settled; not reading pauses the sender.
+   *
+   * @throws {UpstreamError} If the connection was lost first.
+   */
+  read(): Promise<Uint8Array<ArrayBuffer> | null>;
+}
+
+/** A request on its way. */
+export interface UpstreamCall {
+  /**
+   * Settles when the response headers have arrived.
+   *
+   * @throws {UpstreamError} If they never will.
+   */
+  readonly response: Promise<UpstreamResponse>;
+  /**
+   * Gives up, at any stage: closes the connection at once. Pending `response`
+   * and `read()` reject with an `UpstreamError` of kind `cancelled`. Calling it
+   * again, or after the end, does nothing.
+   */
+  cancel(): void;
+}
+
+/** Sends requests to backends. */
+export interface Upstream {
+  /** Starts a request; `connectMs` bounds name lookup, TCP and TLS together. */
+  start(request: UpstreamRequest, options: { readonly connectMs: number }): UpstreamCall;
+  /** Closes idle connections. Calls under way go on. */
+  close(): void;
+}
+
+/** How a backend's connection failed. */
+export type UpstreamFailure =
+  | "refused"
+  | "dns"
+  | "tls"
+  | "connect_timeout"
+  | "reset"
+  | "protocol"
+  | "cancelled";
+
+/** The network's part in a failed attempt. */
+export class UpstreamError extends Error {
+  /** Survives minified stacks and log lines. */
+  override readonly name = "UpstreamError";
+  /** How the connection failed. */
+  readonly kind: UpstreamFailure;
+
+  /** Says what failed; `message` never holds a header or a body. */
+  constructor(kind: UpstreamFailure, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.kind = kind;
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * A request whose client waits for the whole answer.
+ *
+ * @module
+ */
+import type { Attempt } from "../balance/types.ts";
+import { type Answer, AnswerAttempt } from "./answer_attempt.ts";
+import { type AttemptFigures, Exchange, NO_FIGURES } from "./exchange.ts";
+import { detailOf, type Refusal } from "./outcome.ts";
+import type { BackendRoute, Plan } from "./plan.ts";
+import { reasonOf } from "./reason.ts";
+
+/** Sends a request until one backend has answered in full. */
+export class AnswerExchange extends Exchange<AnswerAttempt> {
+  readonly #reply = Promise.withResolvers<Response>();
+  readonly #answers = new Map<number, { readonly answer: Answer; readonly atMs: number }>();
+
+  /**
+   * Runs the request.
+   *
+   * @throws {GatewayError | BackendReply} If no backend could answer, or the client is gone.
+   */
+  run(): Promise<Response> {
+    const { signal } = this.context;
+    const gone = (): void => this.#clientGone();
+    signal.addEventListener("abort", gone, { once: true });
+    if (signal.aborted) gone();
+    else this.start();
+    return this.#reply.promise.finally(() => signal.removeEventListener("abort", gone));
+  }
+
+  protected override launch(attempt: Attempt, plan: Plan, route: BackendRoute): void {
+    // A backend that writes the whole answer first shows no first token; half of the
+    // total leaves time for another one.
+    const limits = this.limits(this.context.rules.totalMs / 2);
+    const run = new AnswerAttempt(attempt, plan, route, this.attemptPorts, limits);
+    this.runs.set(attempt.id, run);
+    run.open(this.context.limits.answerBytes).then(
+      (answer) => this.#answered(run, plan, answer),
+      (error) => this.attemptFailed(run, error),
+    );
+  }
+
+  protected override figures(run: AnswerAttempt): AttemptFigures {
+    const usage = this.#answers.get(run.attempt.id)?.answer.reading.usage ?? null;
+    return { ...NO_FIGURES, usage };
+  }
+
+  protected override refuse(refusal: Refusal): void {
+    if (this.over) return;
+    this.close();
+    const { status } = detailOf(refusal);
+    this.finished(null, {
+      status,
+      outcome: "error",
+      reason: reasonOf(refusal),
+      overheadSeconds: null,
+    });
+    this.#reply.reject(refusal);
+  }
+
+  #answered(run: AnswerAttempt, plan: Plan, answer: Answer): void {
+    if (this.over || !this.runs.delete(run.attempt.id)) return;
+    const atMs = this.context.ports.clock.nowMs();
+    this.#answers.set(run.attempt.id, { answer, atMs });
+    this.settled(run, "ok");
+    this.tell({ type: "first_token", attempt: run.attempt });
+    this.tell({
+      type: "finished",
+      attempt: run.attempt,
+      tokens: answer.reading.usage?.answerTokens ?? 0,
+      decodeSeconds: null,
+      promptTokens: answer.reading.usage?.promptTokens ?? null,
+    });
+    this.close();
+    const body = plan.translation === null ? answer.bytes : JSON.stringify(
+      plan.translation.answer(
+        answer.reading.json,
+        Math.floor(this.context.ports.clock.wallMs() / 1_000),
+      ),
+    );
+    const headers = this.answerHeaders(run, atMs);
+    headers.push(["content-type", "application/json"]);
+    const overheadSeconds = this.overheadSeconds(atMs);
+    this.finished(run, { status: 200, outcome: "ok", reason: "none", overheadSeconds });
+    this.#reply.resolve(new Response(body, { status: answer.status, headers }));
+  }
+
+  #clientGone(): void {
+    if (this.over) return;
+    this.cancel();
+    this.finished(null, {
+      status: 499,
+      outcome: "client_gone",
+      reason: "none",
+      overheadSeconds: null,
+    });
+    // Nobody reads this; it only ends the handler.
+    this.#reply.resolve(new Response(null, { status: 499 }));
+  }
+}

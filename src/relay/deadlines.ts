@@ -1,0 +1,57 @@
+/**
+ * One sweep for all time limits, instead of a timer for each chunk.
+ *
+ * A stream moves its own deadline by writing down the time of the last byte;
+ * the sweep looks at everything that is watched a few times a second. So a
+ * chunk costs one number, and a limit is kept to within one sweep.
+ *
+ * @module
+ */
+import type { Clock } from "../ports.ts";
+
+/** Something with a time limit. */
+export interface Watched {
+  /** Looks whether a limit has passed, and acts on it. */
+  checkLimits(nowMs: number): void;
+}
+
+/** Sweeps over everything watched while there is anything to watch. */
+export class Deadlines {
+  readonly #clock: Clock;
+  readonly #everyMs: number;
+  readonly #watched = new Set<Watched>();
+  #timer: Disposable | null = null;
+
+  /** `everyMs`: time between two sweeps, the error that every limit may have. */
+  constructor(clock: Clock, everyMs: number) {
+    this.#clock = clock;
+    this.#everyMs = everyMs;
+  }
+
+  /** How many are watched. */
+  get size(): number {
+    return this.#watched.size;
+  }
+
+  /** Begins to watch. */
+  watch(item: Watched): void {
+    this.#watched.add(item);
+    this.#timer ??= this.#clock.after(this.#everyMs, () => this.#sweep());
+  }
+
+  /** Ends it; unknown items are ignored. */
+  unwatch(item: Watched): void {
+    this.#watched.delete(item);
+    if (this.#watched.size > 0) return;
+    this.#timer?.[Symbol.dispose]();
+    this.#timer = null;
+  }
+
+  #sweep(): void {
+    this.#timer = null;
+    const nowMs = this.#clock.nowMs();
+    for (const item of [...this.#watched]) item.checkLimits(nowMs);
+    if (this.#watched.size === 0) return;
+    this.#timer ??= this.#clock.after(this.#everyMs, () => this.#sweep());
+  }
+}

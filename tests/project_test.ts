@@ -1,0 +1,75 @@
+/**
+ * What no single file can keep true: the two import maps agree, versions are
+ * exact, and the README's commands exist.
+ */
+import assert from "node:assert/strict";
+
+const ROOT = new URL("../", import.meta.url);
+
+interface Configuration {
+  readonly imports: Readonly<Record<string, string>>;
+  readonly compilerOptions: unknown;
+  readonly nodeModulesDir: string;
+  readonly unstable: unknown;
+  readonly lock: { readonly frozen: boolean };
+  readonly tasks: Readonly<Record<string, string | { readonly command: string }>>;
+}
+
+function read(name: string): string {
+  return Deno.readTextFileSync(new URL(name, ROOT));
+}
+
+const PRODUCT = JSON.parse(read("deno.json")) as Configuration;
+const TESTS = JSON.parse(read("tests/deno.json")) as Configuration;
+
+Deno.test("tests/deno.json agrees with deno.json in all that both say", () => {
+  for (const [name, target] of Object.entries(PRODUCT.imports)) {
+    assert.equal(TESTS.imports[name], target);
+  }
+  assert.deepEqual(TESTS.compilerOptions, PRODUCT.compilerOptions);
+  assert.deepEqual(TESTS.unstable, PRODUCT.unstable);
+  for (const { nodeModulesDir, lock } of [PRODUCT, TESTS]) {
+    assert.equal(nodeModulesDir, "none");
+    assert.equal(lock.frozen, true);
+  }
+});
+
+Deno.test("every dependency has one exact version", () => {
+  for (const [name, target] of Object.entries({ ...PRODUCT.imports, ...TESTS.imports })) {
+    assert.match(target, new RegExp(`^npm:${name}@\\d+\\.\\d+\\.\\d+$`));
+  }
+});
+
+Deno.test("deno.lock holds what the product imports, and nothing that only tests need", () => {
+  const lock = JSON.parse(read("deno.lock"));
+  assert.deepEqual(Object.keys(lock.specifiers), Object.values(PRODUCT.imports).toSorted());
+  assert.ok(Object.keys(lock.npm).length < 20, "what starts Weir has grown");
+});
+
+Deno.test("no task may do everything, and the demo may reach 127.0.0.1 and nothing else", () => {
+  for (const [name, task] of Object.entries(PRODUCT.tasks)) {
+    const command = typeof task === "string" ? task : task.command;
+    assert.ok(!/ (-A|--allow-all)\b/.test(command), name);
+  }
+  const demo = PRODUCT.tasks["demo"];
+  const flags = JSON.stringify(demo).match(/--allow-\S+/g);
+  assert.deepEqual(flags, ["--allow-net=127.0.0.1"]);
+});
+
+Deno.test("every task that documents and CI name exists", () => {
+  for (const file of ["README.md", "CONTRIBUTING.md", ".ci/run"]) {
+    for (
+      const [, name = ""] of read(file).matchAll(/(?:deno@[\d.]+|deno|"\$DENO") task ([a-z:]+)/g)
+    ) {
+      assert.ok(name in PRODUCT.tasks, `${file}: ${name}`);
+    }
+  }
+});
+
+Deno.test("README.md stays short, and its smallest configuration is the one that is tested", () => {
+  const readme = read("README.md");
+  assert.ok(readme.split("\n").length <= 121, "more than 120 lines");
+  const [, yaml = ""] = /```yaml\n(.*?)```/s.exec(readme) ?? [];
+  assert.ok(yaml.includes("models:"));
+  assert.ok(read("src/config/load_test.ts").includes(yaml), "load_test.ts has another one");
+});

@@ -1,0 +1,128 @@
+/**
+ * Which part of the project may import which: the table behind `house/imports`.
+ *
+ * Two invariants follow from it. No module outside `src/runtime/` and the shells
+ * can tell what time it is, and no two feature folders know of each other.
+ *
+ * @module
+ */
+
+/** For each layer the layers it may import; itself is always allowed. */
+export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  // What everybody may know; knows nobody.
+  "src/ports.ts": [],
+  "src/errors.ts": [],
+  "src/version.ts": [],
+  "src/balance/types.ts": [],
+
+  // Features: pure, side by side.
+  "src/balance": ["src/ports.ts", "src/balance/types.ts"],
+  "src/stream": [],
+  "src/backends": ["src/errors.ts", "src/balance/types.ts"],
+  "src/config": ["src/errors.ts"],
+  "src/telemetry": ["src/ports.ts", "src/errors.ts", "src/balance/types.ts"],
+  "src/runtime": ["src/ports.ts"],
+  "src/simulate": ["src/ports.ts", "src/errors.ts"],
+
+  // The request engine, and the surface in front of it.
+  "src/relay": [
+    "src/ports.ts",
+    "src/errors.ts",
+    "src/balance",
+    "src/balance/types.ts",
+    "src/stream",
+    "src/backends",
+    "src/telemetry",
+  ],
+  "src/http": [
+    "src/ports.ts",
+    "src/errors.ts",
+    "src/balance/types.ts",
+    "src/relay",
+    "src/telemetry",
+    "src/backends",
+  ],
+
+  // Where the parts are put together.
+  "src/gateway.ts": [
+    "src/ports.ts",
+    "src/errors.ts",
+    "src/version.ts",
+    "src/balance",
+    "src/balance/types.ts",
+    "src/stream",
+    "src/backends",
+    "src/config",
+    "src/telemetry",
+    "src/runtime",
+    "src/simulate",
+    "src/relay",
+    "src/http",
+  ],
+  "src/cli": [
+    "src/ports.ts",
+    "src/errors.ts",
+    "src/version.ts",
+    "src/balance",
+    "src/balance/types.ts",
+    "src/stream",
+    "src/backends",
+    "src/config",
+    "src/telemetry",
+    "src/runtime",
+    "src/simulate",
+    "src/relay",
+    "src/http",
+    "src/gateway.ts",
+  ],
+  "mod.ts": ["src/ports.ts", "src/errors.ts", "src/config", "src/gateway.ts", "src/cli"],
+  "serve.ts": ["src/gateway.ts", "src/cli"],
+};
+
+/** Packages, and the layers that may import them. */
+export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  "hono": ["src/http", "src/gateway.ts"],
+  "js-yaml": ["src/config"],
+  "prom-client": ["src/telemetry", "src/gateway.ts"],
+  "zod": ["src/config", "src/http"],
+};
+
+/** Where clocks, chance, sockets and `Deno` may be touched. */
+const SHELLS: readonly string[] = [
+  "mod.ts",
+  "serve.ts",
+  "src/cli/",
+  "src/runtime/",
+  "src/simulate/connection.ts",
+  "src/simulate/server.ts",
+];
+
+/** Code that is not part of the product: it may import and do anything. */
+const WORKSHOPS: readonly string[] = ["bench/", "tests/", "tools/"];
+
+/** What kind of code a file holds. */
+export type Role = "product" | "test" | "workshop";
+
+/** The role of a file, by its path from the project's root. */
+export function roleOf(path: string): Role {
+  if (WORKSHOPS.some((folder) => path.startsWith(folder))) return "workshop";
+  return path.endsWith("_test.ts") ? "test" : "product";
+}
+
+/** Whether a file may touch the real world. */
+export function isShell(path: string): boolean {
+  return roleOf(path) !== "product" ||
+    SHELLS.some((shell) => path === shell || (shell.endsWith("/") && path.startsWith(shell)));
+}
+
+/** The layer a path belongs to: the most exact entry of the table, if there is one. */
+export function layerOf(path: string): string | undefined {
+  return Object.keys(MAY_IMPORT)
+    .filter((layer) => path === layer || path.startsWith(`${layer}/`))
+    .toSorted((one, other) => other.length - one.length)[0];
+}
+
+/** The package part of a bare import: `hono` of `hono/streaming`. */
+export function packageOf(specifier: string): string {
+  return specifier.split("/", specifier.startsWith("@") ? 2 : 1).join("/");
+}
