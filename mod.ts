@@ -23,8 +23,8 @@ export { ConfigError } from "./src/config/problems.ts";
 export { resolveCredentials } from "./src/config/credentials.ts";
 export type { ResolvedConfig, SecretReaders } from "./src/config/credentials.ts";
 export type { BackendConfig, Config, ModelConfig } from "./src/config/schema.ts";
-export { GatewayError, type GatewayErrorCode } from "./src/errors.ts";
-export { UpstreamError } from "./src/ports.ts";
+export { GatewayError, type GatewayErrorCode, STATUS_BY_CODE } from "./src/errors.ts";
+export { UpstreamError, type UpstreamFailure } from "./src/ports.ts";
 export type { Clock, Random } from "./src/ports.ts";
 export type { Upstream, UpstreamCall, UpstreamRequest, UpstreamResponse } from "./src/ports.ts";
 

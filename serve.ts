@@ -13,7 +13,6 @@ import { loadGateway } from "./src/cli/platform.ts";
 const gateway = loadGateway(Deno.env.get("WEIR_CONFIG"));
 
 /** What the platform calls. */
-const handler: { fetch(request: Request): Promise<Response> } = {
+export default {
   fetch: (request) => gateway.fetch(request),
-};
-export default handler;
+} satisfies Deno.ServeDefaultExport;

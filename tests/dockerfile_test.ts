@@ -41,10 +41,7 @@ Deno.test("Dockerfile ends as a user that is neither root nor known by name only
   assert.deepEqual(textsOf(FINAL, "USER"), ["10001:10001"]);
   const user = FINAL.findIndex(({ name }) => name === "USER");
   const copied = FINAL.findLastIndex(({ name }) => name === "COPY");
-  assert.ok(
-    user > copied,
-    "files must belong to root, so that the program cannot change itself",
-  );
+  assert.ok(user > copied, "files must belong to root, so that the program cannot change itself");
   assert.ok(!read("Dockerfile").includes("--chown"));
 });
 

@@ -3,6 +3,8 @@
  * exact, and the README's commands exist.
  */
 import assert from "node:assert/strict";
+import { serveFlags } from "../src/cli/permissions.ts";
+import { parseConfig } from "../src/config/load.ts";
 
 const ROOT = new URL("../", import.meta.url);
 
@@ -11,6 +13,8 @@ interface Configuration {
   readonly compilerOptions: unknown;
   readonly nodeModulesDir: string;
   readonly unstable: unknown;
+  readonly fmt: { readonly lineWidth: number };
+  readonly lint: { readonly rules: unknown };
   readonly lock: { readonly frozen: boolean };
   readonly tasks: Readonly<Record<string, string | { readonly command: string }>>;
 }
@@ -28,6 +32,8 @@ Deno.test("tests/deno.json agrees with deno.json in all that both say", () => {
   }
   assert.deepEqual(TESTS.compilerOptions, PRODUCT.compilerOptions);
   assert.deepEqual(TESTS.unstable, PRODUCT.unstable);
+  assert.deepEqual(TESTS.lint.rules, PRODUCT.lint.rules);
+  assert.equal(TESTS.fmt.lineWidth, PRODUCT.fmt.lineWidth);
   for (const { nodeModulesDir, lock } of [PRODUCT, TESTS]) {
     assert.equal(nodeModulesDir, "none");
     assert.equal(lock.frozen, true);
@@ -66,10 +72,12 @@ Deno.test("every task that documents and CI name exists", () => {
   }
 });
 
-Deno.test("README.md stays short, and its smallest configuration is the one that is tested", () => {
+Deno.test("README.md stays short, and serves its smallest configuration with exact permissions", () => {
   const readme = read("README.md");
   assert.ok(readme.split("\n").length <= 121, "more than 120 lines");
   const [, yaml = ""] = /```yaml\n(.*?)```/s.exec(readme) ?? [];
-  assert.ok(yaml.includes("models:"));
-  assert.ok(read("src/config/load_test.ts").includes(yaml), "load_test.ts has another one");
+  const flags = serveFlags(parseConfig(yaml, "weir.yaml"), "weir.yaml");
+  const [, command = ""] = /^(deno run (?:(?!\n\n).)* serve --config weir\.yaml)$/ms.exec(readme) ??
+    [];
+  assert.deepEqual(command.match(/--(?:allow|no-prompt)\S*/g)?.toSorted(), flags.toSorted());
 });

@@ -7,6 +7,7 @@
  * - `house/error-message`: "Cannot read config: file is empty", no full stop.
  * - `house/strict-assert`: Deno 2.9 exports the loose `equal` and `deepEqual`
  *   under their names from `node:assert/strict`; only the default is strict.
+ * - `house/docstring`: a header with `@module`, and a docstring on every export.
  * - `house/file-length`, `house/function-length`: 500 and 70 lines.
  *
  * They look at names, not at types: what hides behind a variable slips through.
@@ -78,6 +79,7 @@ const plugin: Deno.lint.Plugin = {
     "no-ambient-effects": { create: noAmbientEffects },
     "error-message": { create: errorMessage },
     "strict-assert": { create: strictAssert },
+    "docstring": { create: docstring },
     "file-length": { create: fileLength },
     "function-length": { create: functionLength },
   },
@@ -263,6 +265,29 @@ function strictAssert(context: Context): Visitor {
 function importedName(specifier: Deno.lint.ImportSpecifier): string {
   const { imported } = specifier;
   return imported.type === "Identifier" ? imported.name : String(imported.value);
+}
+
+function docstring(context: Context): Visitor {
+  if (roleOf(pathInProject(context.filename)) !== "product") return {};
+  const { text } = context.sourceCode;
+  const hint = "Say purpose, units and errors; why rather than what.";
+
+  function check(node: Deno.lint.Node): void {
+    const before = text.slice(0, node.range[0]).trimEnd();
+    const isDocumented = before.endsWith("*/") &&
+      before.slice(before.lastIndexOf("/*")).startsWith("/**");
+    if (!isDocumented) context.report({ node, message: "An export has no docstring", hint });
+  }
+
+  return {
+    Program(node) {
+      const header = text.slice(0, text.indexOf("*/"));
+      if (header.startsWith("/**") && header.includes("@module")) return;
+      context.report({ node, message: "The file has no header with @module", hint });
+    },
+    ExportNamedDeclaration: (node) => node.declaration && check(node),
+    ExportDefaultDeclaration: check,
+  };
 }
 
 function fileLength(context: Context): Visitor {

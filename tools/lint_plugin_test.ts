@@ -3,10 +3,15 @@ import { isShell, layerOf, MAY_IMPORT, packageOf, PACKAGES } from "./layers.ts";
 import plugin from "./lint_plugin.ts";
 
 /** What the plugin says about `source` as the file at `path`, as `rule: message`. */
-function lint(path: string, source: string): string[] {
+function lintAll(path: string, source: string): string[] {
   return Deno.lint.runPlugin(plugin, path, source).map(({ id, message }) =>
     `${id.replace("house/", "")}: ${message}`
   );
+}
+
+/** The same without docstrings, which short samples do not have. */
+function lint(path: string, source: string): string[] {
+  return lintAll(path, source).filter((finding) => !finding.startsWith("docstring: "));
 }
 
 Deno.test("house/imports lets a layer import what its row lists, and itself", () => {
@@ -160,6 +165,32 @@ Deno.test("house/strict-assert lets only the default import of the strict module
   assert.deepEqual(lint(path, `import * as assert from "node:assert/strict";`), [
     "strict-assert: * is loose when imported by name",
   ]);
+});
+
+Deno.test("house/docstring wants a header, and a docstring on every export", () => {
+  const header = "/**\n * What for.\n *\n * @module\n */\n";
+  const missing = ["docstring: An export has no docstring"];
+  const path = "src/balance/a.ts";
+  assert.deepEqual(
+    lintAll(path, `${header}/** One. */\nexport const one = 1;\nconst two = 2;`),
+    [],
+  );
+  assert.deepEqual(lintAll(path, `${header}export { one } from "./b.ts";`), []);
+  for (
+    const source of [
+      "export const one = 1;",
+      "// One.\nexport function one() {}",
+      "/* One. */\nexport interface One {}",
+      "/** Zero. */\nconst zero = 0;\nexport type One = 1;",
+      "export default {};",
+    ]
+  ) {
+    assert.deepEqual(lintAll(path, `${header}const a = 0;\n${source}`), missing, source);
+  }
+  assert.deepEqual(lintAll(path, "/** One. */\nexport const one = 1;"), [
+    "docstring: The file has no header with @module",
+  ]);
+  assert.deepEqual(lintAll("src/balance/a_test.ts", "export const one = 1;"), []);
 });
 
 Deno.test("house/file-length and house/function-length count lines", () => {

@@ -15,7 +15,7 @@ Deno.test("measure() gets every answer of the backend in full, paced or not", as
   const client = run("client.ts");
   try {
     const { port } = JSON.parse(await backend.read());
-    const peer: Peer = { name: "direct", version: "", port, headers: [], child: backend };
+    const peer: Peer = { name: "direct", version: "", port, headers: [], child: null };
     for (const scenario of scenarios({ seconds: 30, pacedSeconds: 30, gapMs: 2 })) {
       const connections = Math.min(4, scenario.connections);
       const figures = await measure(client, peer, { ...scenario, connections }, 8);

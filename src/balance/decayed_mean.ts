@@ -28,6 +28,12 @@ export class DecayedMean {
     return this.#value;
   }
 
+  /** Overwrites the mean; with `NaN` it is empty again. */
+  reset(value: number, nowSeconds: number): void {
+    this.#value = value;
+    this.#atSeconds = nowSeconds;
+  }
+
   /** Folds one sample in. A time at or before the last one gives it no weight. */
   observe(sample: number, nowSeconds: number): void {
     if (this.empty) {

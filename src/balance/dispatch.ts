@@ -227,8 +227,9 @@ export class Dispatch implements Seeker {
     state.close(flight);
     if (silent) state.slowDown(waitedSeconds, baselineSeconds, nowSeconds);
     else if (this.demand.streaming) state.atLeast(waitedSeconds, nowSeconds);
+    // The probe's verdict is on the time as it was, for the client too waited that long.
     const failed = flight.admission === "probe"
-      ? waitedSeconds > balancerPolicy.probeLostFactor * baselineSeconds
+      ? nowSeconds - flight.startedSeconds > balancerPolicy.probeLostFactor * baselineSeconds
       : silent;
     if (failed) state.breaker.failure(flight.epoch, nowSeconds, null);
     else if (flight.admission === "probe") state.breaker.releaseProbe(flight.epoch);
@@ -346,7 +347,7 @@ export class Dispatch implements Seeker {
     const { state } = leg.member;
     const { tokens, decodeSeconds } = event;
     if (decodeSeconds !== null && tokens >= DECODE_TOKENS_MIN) {
-      state.decode.observe(decodeSeconds / (tokens - 1), nowSeconds);
+      state.observeDecode(decodeSeconds / (tokens - 1), nowSeconds);
     }
     if (!this.demand.streaming) {
       const totalSeconds = leg.firstTokenSeconds ?? 0;

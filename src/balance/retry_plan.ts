@@ -86,6 +86,9 @@ export function planRetry(situation: RetrySituation, nowSeconds: number): RetryP
     const lastPlan = busyAgain(situation, nowSeconds);
     return lastPlan !== null && isInTime(lastPlan.atSeconds) ? lastPlan : null;
   };
+  // The last attempt goes where it has the best chance, or a tier could never be left.
+  const isLast = situation.attempts.length + 1 >= pool.policy.attemptsMax;
+  if (isLast) return untried(beyond) ?? again() ?? last();
   return again() ?? untried(beyond) ?? last();
 }
 

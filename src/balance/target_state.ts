@@ -14,6 +14,8 @@ import { failureSample, PeakEwma } from "./peak_ewma.ts";
 import type { BalancerPolicy } from "./policy.ts";
 import { slowStart } from "./cost.ts";
 
+/** Waiting attempts that silence looks at, oldest first: bounds the time of a pick. */
+const SILENT_ATTEMPTS = 4;
 const COOLDOWN_BASE_SECONDS = 1;
 
 /** What a state keeps about an attempt in flight. */
@@ -75,6 +77,12 @@ export class TargetState {
   #slowSinceSeconds: number;
   #lastFirstTokenSeconds = Number.NEGATIVE_INFINITY;
   #rateLimitsInRow = 0;
+  /** Successes since the last failure, while the estimate is still a failure's. */
+  #healthyInRow = Number.POSITIVE_INFINITY;
+  #healthyPeakSeconds = 0;
+  /** Streams in a row that decoded much faster than usual. */
+  #briskInRow = 0;
+  #briskPeakSeconds = 0;
   #oldest: Flight | null = null;
   #newest: Flight | null = null;
 
@@ -99,12 +107,21 @@ export class TargetState {
     return slowStart(nowSeconds - this.#slowSinceSeconds, this.#policy.slowStartSeconds);
   }
 
-  /** How long nothing came although somebody waits, normalised; 0 if nobody waits. */
+  /**
+   * How long nothing came although somebody waits, normalised; 0 if nobody waits.
+   *
+   * The worst of the attempts that wait longest, a few of them: a long prompt in
+   * front would else hide the silence behind it.
+   */
   silenceSeconds(nowSeconds: number): number {
-    const oldest = this.#oldest;
-    if (oldest === null || this.#policy.ablation.silence) return 0;
-    const since = Math.max(oldest.startedSeconds, this.#lastFirstTokenSeconds);
-    return Math.max(0, nowSeconds - since) / oldest.factor;
+    if (this.#policy.ablation.silence) return 0;
+    let silence = 0;
+    let flight = this.#oldest;
+    for (let i = 0; flight !== null && i < SILENT_ATTEMPTS; i++, flight = flight.next) {
+      const since = Math.max(flight.startedSeconds, this.#lastFirstTokenSeconds);
+      silence = Math.max(silence, (nowSeconds - since) / flight.factor);
+    }
+    return silence;
   }
 
   /**
@@ -139,13 +156,45 @@ export class TargetState {
     this.#rateLimitsInRow = 0;
     if (!this.breaker.success(flight.epoch, nowSeconds)) return;
     this.latency.reset(baselineSeconds, nowSeconds);
+    this.decode.reset(Number.NaN, nowSeconds);
     this.#slowSinceSeconds = nowSeconds;
   }
 
-  /** Folds a normalised first-token latency in. */
+  /**
+   * Folds a normalised first-token latency in.
+   *
+   * As many successes in a row as it takes failures to open a breaker clear what
+   * failures have put on the estimate: it becomes the slowest of these successes.
+   * Otherwise a target that recovered while its breaker was closed would wait for
+   * the penalty to fade, half a minute after five doublings.
+   */
   observe(sampleSeconds: number, nowSeconds: number): void {
-    this.latency.observe(sampleSeconds, nowSeconds);
     this.usual.observe(sampleSeconds, nowSeconds);
+    this.#healthyInRow++;
+    this.#healthyPeakSeconds = Math.max(this.#healthyPeakSeconds, sampleSeconds);
+    if (this.#healthyInRow === this.#policy.failuresInRow) {
+      this.latency.reset(this.#healthyPeakSeconds, nowSeconds);
+    } else {
+      this.latency.observe(sampleSeconds, nowSeconds);
+    }
+  }
+
+  /**
+   * Folds a time a token in.
+   *
+   * Several in a row below half of the mean replace it: a backend that crawled
+   * gets too few streams afterwards for a mean over time to come down.
+   */
+  observeDecode(tokenSeconds: number, nowSeconds: number): void {
+    const isBrisk = tokenSeconds < this.decode.value / 2;
+    this.#briskInRow = isBrisk ? this.#briskInRow + 1 : 0;
+    this.#briskPeakSeconds = isBrisk ? Math.max(this.#briskPeakSeconds, tokenSeconds) : 0;
+    if (this.#briskInRow < this.#policy.failuresInRow) {
+      return this.decode.observe(tokenSeconds, nowSeconds);
+    }
+    this.decode.reset(this.#briskPeakSeconds, nowSeconds);
+    this.#briskInRow = 0;
+    this.#briskPeakSeconds = 0;
   }
 
   /** The attempt is over; what it showed is counted by the methods below. */
@@ -169,6 +218,8 @@ export class TargetState {
     const maxSeconds = this.#policy.failureMaxSeconds;
     const evidence = { elapsedSeconds, latencySeconds, baselineSeconds, maxSeconds };
     this.latency.observe(failureSample(evidence), nowSeconds);
+    this.#healthyInRow = 0;
+    this.#healthyPeakSeconds = 0;
   }
 
   /** A cancelled attempt shows that the latency is at least this: it may raise, never lower. */

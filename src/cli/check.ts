@@ -11,7 +11,7 @@ import { FetchUpstream } from "../runtime/upstream_fetch.ts";
 import { SocketUpstream } from "../runtime/upstream_socket.ts";
 import { type Options, textOption } from "./arguments.ts";
 import { systemRefusal } from "./command_error.ts";
-import { hostAndPort, serveCommand, serveFlags } from "./permissions.ts";
+import { backendAddress, serveCommand, serveFlags } from "./permissions.ts";
 import {
   CONFIG_FILE,
   type LoadedConfig,
@@ -25,10 +25,7 @@ import type { Terminal } from "./terminal.ts";
 const LIST_BYTES_MAX = 8 * 1_024 * 1_024;
 
 /** Checks a file, and with `--live` its backends; 0 if all is well, 1 if not. */
-export async function check(
-  options: Options,
-  terminal: Terminal,
-): Promise<number> {
+export async function check(options: Options, terminal: Terminal): Promise<number> {
   const file = textOption(options, "config") ?? CONFIG_FILE;
   const config = withAddresses(readConfig(file), options);
   if (options["flags"] !== undefined) {
@@ -106,11 +103,7 @@ async function askBackend(
     };
   } catch (error) {
     if (error instanceof UpstreamError) return failed(error.message);
-    const { hostname, port, protocol } = new URL(backend.baseUrl);
-    const place = hostAndPort(
-      hostname,
-      Number(port || (protocol === "https:" ? 443 : 80)),
-    );
+    const place = backendAddress(backend.baseUrl);
     const why = systemRefusal(error, `--allow-net=${place}`);
     if (why === null) throw error;
     return failed(why);

@@ -107,7 +107,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: "Run one simulated backend alone",
     details:
       "Speaks chat completions, completions, responses, embeddings and messages. Model names\n" +
-      "and headers ask for faults; `GET /` lists them.",
+      "and the header x-sim-fault ask for faults; docs/simulator.md lists them.",
     options: {
       host: {
         placeholder: "HOST",
@@ -116,6 +116,10 @@ export const COMMANDS: readonly CommandSpec[] = [
       port: {
         placeholder: "N",
         description: "Port to listen on. Default: 9001",
+      },
+      fault: {
+        placeholder: "FAULT",
+        description: "The fault of every request that brings none, such as cut=8",
       },
       profile: {
         placeholder: "NAME",
@@ -137,8 +141,6 @@ export const COMMANDS: readonly CommandSpec[] = [
 ];
 
 /** Flags of a command together with the common ones. */
-export function optionsOf(
-  command: CommandSpec | null,
-): Readonly<Record<string, OptionSpec>> {
+export function optionsOf(command: CommandSpec | null): Readonly<Record<string, OptionSpec>> {
   return { ...command?.options, ...COMMON_OPTIONS };
 }

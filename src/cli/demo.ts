@@ -11,13 +11,9 @@ import { startServer, stopSignal } from "./server.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Serves until a signal comes. */
-export async function demo(
-  options: Options,
-  terminal: Terminal,
-): Promise<number> {
+export async function demo(options: Options, terminal: Terminal): Promise<number> {
   const port = portOption(options, "port") ?? 8_080;
   const adminPort = portOption(options, "admin-port") ?? 8_081;
-  const signalled = stopSignal();
 
   await using simulators = new AsyncDisposableStack();
   async function start(profile: SimulatorProfile): Promise<DemoBackend> {
@@ -42,7 +38,7 @@ export async function demo(
     terminal.print,
   );
   terminal.print(greeting(server.url, server.adminUrl ?? ""));
-  await signalled;
+  await stopSignal();
   await server.stop();
   return 0;
 }

@@ -22,11 +22,7 @@ export function demoConfig(
   ports: { readonly port: number; readonly adminPort: number },
 ): Config {
   const [swift, steady, shaky] = backends;
-  const target = (
-    backend: DemoBackend,
-    fault: string,
-    tier: number,
-  ): Record<string, unknown> => ({
+  const target = (backend: DemoBackend, fault: string, tier: number): Record<string, unknown> => ({
     backend: backend.name,
     model: backend.model + fault,
     tier,

@@ -12,10 +12,7 @@ import { systemTerminal, type Terminal } from "./terminal.ts";
 const ANSWER_MS = 3_000;
 
 /** Asks a gateway's admin listener; 0 if it is well, 1 if not. */
-export async function health(
-  options: Options,
-  terminal: Terminal,
-): Promise<number> {
+export async function health(options: Options, terminal: Terminal): Promise<number> {
   const url = textOption(options, "url") ?? "http://127.0.0.1:8081/healthz";
   if (!/^https?:$/.test(URL.parse(url)?.protocol ?? "")) {
     throw new UsageError(

@@ -55,7 +55,5 @@ function flag(name: string, { short, placeholder }: OptionSpec): string {
 
 function columns(rows: ReadonlyArray<readonly [string, string]>): string {
   const width = Math.max(...rows.map(([left]) => left.length));
-  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`).join(
-    "\n",
-  );
+  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`).join("\n");
 }

@@ -4,9 +4,7 @@ import { main } from "./main.ts";
 import { VERSION } from "../version.ts";
 
 /** Runs a command line and returns what it wrote. */
-async function run(
-  line: string,
-): Promise<{ code: number; out: string; err: string }> {
+async function run(line: string): Promise<{ code: number; out: string; err: string }> {
   const out: string[] = [];
   const err: string[] = [];
   const words = line.split(" ").filter((word) => word !== "");
@@ -25,9 +23,7 @@ function temporaryFile(text: string): { path: string } & Disposable {
 }
 
 /** A backend that answers one list of models. */
-function modelServer(
-  list: unknown,
-): { url: string; seen: Headers[] } & AsyncDisposable {
+function modelServer(list: unknown): { url: string; seen: Headers[] } & AsyncDisposable {
   const seen: Headers[] = [];
   const server = Deno.serve({
     port: 0,
@@ -85,6 +81,11 @@ Deno.test("main() ends with 2 and a pointer to help where the line makes no sens
   assert.equal((await run("")).code, 2);
   assert.equal((await run("demo --port x")).code, 2);
   assert.equal((await run("health --url x")).code, 2);
+  assert.match(
+    (await run("simulate --profile swfit")).err,
+    /no profile swfit \(did you mean swift\?\)/,
+  );
+  assert.match((await run("simulate --port 0 --fault nonsense")).err, /no such directive/);
 });
 
 Deno.test("check ends with 0 and the command that serves the file", async () => {
@@ -118,16 +119,10 @@ Deno.test("check ends with 1 and every problem", async () => {
   using file = temporaryFile("backends: []\nmodels: 3\n");
   const { code, err } = await run(`check --config ${file.path}`);
   assert.equal(code, 1);
-  assert.match(
-    err,
-    /2 problems\n.*:1:1: backends: must be .*\n.*:2:1: models: must be /,
-  );
+  assert.match(err, /2 problems\n.*:1:1: backends: must be .*\n.*:2:1: models: must be /);
   const missing = await run("check --config /nowhere/weir.yaml");
   assert.equal(missing.code, 1);
-  assert.equal(
-    missing.err,
-    "Cannot read /nowhere/weir.yaml: there is no such file",
-  );
+  assert.equal(missing.err, "Cannot read /nowhere/weir.yaml: there is no such file");
 });
 
 Deno.test("check --live asks each backend for its models, with its key", async () => {
@@ -164,6 +159,13 @@ Deno.test("check --live ends with 1 where a model or a backend is missing", asyn
   const refused = await run(`check --live --config ${gone.path}`);
   assert.equal(refused.code, 1);
   assert.match(refused.err, /^one: Cannot connect/);
+});
+
+Deno.test("simulate says which address it cannot have, and why", async () => {
+  using taken = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+  const { code, err } = await run(`simulate --port ${taken.addr.port}`);
+  assert.equal(code, 1);
+  assert.equal(err, `Cannot listen on 127.0.0.1:${taken.addr.port}: the port is in use already`);
 });
 
 Deno.test("health ends with 0 on 200, and 1 on anything else", async () => {

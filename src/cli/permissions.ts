@@ -52,16 +52,15 @@ export function hostAndPort(host: string, port: number): string {
   return `${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
-function backendAddress(baseUrl: string): string {
+/** Where a backend is reached: the host and port of its URL. */
+export function backendAddress(baseUrl: string): string {
   const { hostname, port, protocol } = new URL(baseUrl);
   return `${hostname}:${port || (protocol === "https:" ? 443 : 80)}`;
 }
 
 /** Flags separate their values by commas; Deno reads a doubled one as part of the value. */
 function unique(values: readonly string[]): string {
-  return [...new Set(values)].map((value) => value.replaceAll(",", ",,")).join(
-    ",",
-  );
+  return [...new Set(values)].map((value) => value.replaceAll(",", ",,")).join(",");
 }
 
 function quoted(word: string): string {

@@ -12,18 +12,10 @@ import { startServer, stopSignal } from "./server.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Serves until a signal comes; 0 once everything has been drained. */
-export async function serve(
-  options: Options,
-  terminal: Terminal,
-): Promise<number> {
+export async function serve(options: Options, terminal: Terminal): Promise<number> {
   const file = textOption(options, "config") ?? CONFIG_FILE;
   const config = withAddresses(readConfig(file), options);
-  const log = createLog({
-    write: terminal.print,
-    clock: systemClock,
-    level: config.log.level,
-  });
-  const signalled = stopSignal();
+  const log = createLog({ write: terminal.print, clock: systemClock, level: config.log.level });
   const server = startServer(loadSecrets(config), terminal.print);
   log.info("serving", {
     version: VERSION,
@@ -36,7 +28,7 @@ export async function serve(
     });
   }
 
-  const signal = await signalled;
+  const signal = await stopSignal();
   log.info("draining", { signal, graceSeconds: config.shutdown.graceSeconds });
   await server.stop();
   log.info("stopped");

@@ -143,10 +143,7 @@ class Gateway implements AsyncDisposable {
 }
 
 /** A configuration file that lives as long as the test. */
-function configFile(
-  backendUrl: string,
-  port = 0,
-): { path: string } & Disposable {
+function configFile(backendUrl: string, port = 0): { path: string } & Disposable {
   const path = Deno.makeTempFileSync({ suffix: ".yaml" });
   Deno.writeTextFileSync(
     path,

@@ -4,6 +4,7 @@
  * @module
  */
 import { PROFILES, type SimulatorProfile } from "../simulate/profiles.ts";
+import { Refusal } from "../simulate/refusal.ts";
 import { type Simulator, startSimulator } from "../simulate/server.ts";
 import { didYouMean } from "../config/suggestion.ts";
 import { type Options, portOption, textOption, UsageError } from "./arguments.ts";
@@ -15,10 +16,7 @@ import type { Terminal } from "./terminal.ts";
 const PORT = 9_001;
 
 /** Serves until a signal comes. */
-export async function simulate(
-  options: Options,
-  terminal: Terminal,
-): Promise<number> {
+export async function simulate(options: Options, terminal: Terminal): Promise<number> {
   const host = textOption(options, "host") ?? "127.0.0.1";
   const port = portOption(options, "port") ?? PORT;
   const name = textOption(options, "profile") ?? "swift";
@@ -32,24 +30,26 @@ export async function simulate(
     );
   }
 
-  const signalled = stopSignal();
-  const simulator = await start({ host, port, profile });
+  const fault = textOption(options, "fault") ?? "";
+  const simulator = await start({ host, port, profile, fault });
   terminal.print(greeting(simulator.url, profile.models[0] ?? "sim"));
-  await signalled;
+  await stopSignal();
   await simulator.close();
   return 0;
 }
 
-interface Place {
+interface Wanted {
   readonly host: string;
   readonly port: number;
   readonly profile: SimulatorProfile;
+  readonly fault: string;
 }
 
-async function start({ host, port, profile }: Place): Promise<Simulator> {
+async function start({ host, port, profile, fault }: Wanted): Promise<Simulator> {
   try {
-    return await startSimulator({ hostname: host, port, profile });
+    return await startSimulator({ hostname: host, port, profile, fault });
   } catch (cause) {
+    if (cause instanceof Refusal) throw new UsageError(cause.message, null);
     const place = hostAndPort(host, port);
     const why = systemRefusal(cause, `--allow-net=${place}`);
     if (why === null) throw cause;

@@ -50,9 +50,7 @@ const Access = z.strictObject({
 });
 
 const Limits = z.strictObject({
-  bodyBytes: bytes(1_024, 1_024 * MEBIBYTE, 20 * MEBIBYTE).describe(
-    "Longest request body.",
-  ),
+  bodyBytes: bytes(1_024, 1_024 * MEBIBYTE, 20 * MEBIBYTE).describe("Longest request body."),
   bodySeconds: seconds(0.1, 3_600, 30).describe("Longest time a request body may take to arrive."),
   headersBytes: bytes(1_024, MEBIBYTE, 32 * 1_024).describe(
     "Longest request head: names and values of all headers together.",

@@ -69,7 +69,7 @@ export function readInbound(surface: Surface, text: string, limits: InboundLimit
   if (typeof model !== "string" || model === "") {
     throw invalid("model", `it must be a non-empty string, not ${kindOf(model)}`);
   }
-  const stream = optional(body, "stream", "boolean") ?? false;
+  const stream = optionalBoolean(body, "stream") ?? false;
   const prompt = new PromptSize();
   const prefilled = readPrompt(surface, body, prompt);
   const options = body["stream_options"];
@@ -290,11 +290,13 @@ function usesJsonSchema(body: Record<string, unknown>): boolean {
   return false;
 }
 
-function optional(body: Record<string, unknown>, name: string, type: "boolean"): boolean | null {
+function optionalBoolean(body: Record<string, unknown>, name: string): boolean | null {
   const value = body[name];
   if (value === undefined || value === null) return null;
-  if (typeof value !== type) throw invalid(name, `it must be a ${type}, not ${kindOf(value)}`);
-  return value === true;
+  if (typeof value !== "boolean") {
+    throw invalid(name, `it must be true or false, not ${kindOf(value)}`);
+  }
+  return value;
 }
 
 function invalid(param: string, why: string): GatewayError {

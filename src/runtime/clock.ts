@@ -20,7 +20,7 @@ export const systemClock: Clock = {
 };
 
 /** The runtime's generator; fit for spreading load, not for secrets. */
-export const randomSource: Random = () => Math.random();
+export const randomSource: Random = (): number => Math.random();
 
 function startTimer(delayMs: number, run: () => void): Disposable {
   if (Number.isNaN(delayMs)) throw new RangeError("Cannot start a timer: delayMs is not a number");

@@ -69,7 +69,10 @@ export function conform(
 }
 
 /** Answers every request on a connection with the same bytes, then ends it if told so. */
-export function always(answer: string, then: "keep" | "end" | "reset" = "keep") {
+export function always(
+  answer: string,
+  then: "keep" | "end" | "reset" = "keep",
+): (peer: Peer) => Promise<void> {
   return async (peer: Peer): Promise<void> => {
     while (await peer.request() !== null) {
       await peer.write(answer);

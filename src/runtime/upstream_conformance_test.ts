@@ -6,7 +6,7 @@
 
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { UpstreamError, type UpstreamRequest } from "../ports.ts";
+import type { UpstreamError, UpstreamRequest } from "../ports.ts";
 import {
   always,
   CERTIFICATE,

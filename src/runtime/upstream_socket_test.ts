@@ -331,6 +331,27 @@ play(
   },
 );
 
+play(
+  "does not keep a connection whose answer came before the body was taken",
+  async (peer) => {
+    if (peer.number === 1) {
+      await peer.firstBytes();
+      await peer.write("HTTP/1.1 413 Too Large\r\ncontent-length: 3\r\n\r\nbig");
+      await told.promise;
+      peer.resume();
+    }
+    while (await peer.request() !== null) await peer.write(OK);
+  },
+  async ({ server, send }) => {
+    told = Promise.withResolvers();
+    assert.equal(await fetchText(send({ body: new Uint8Array(64_000_000) })), "big");
+    const next = send();
+    told.resolve();
+    assert.equal(await fetchText(next), "ok");
+    assert.equal(server.accepted(), 2);
+  },
+);
+
 // What one read gives.
 
 play(

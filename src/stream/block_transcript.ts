@@ -109,10 +109,8 @@ export class BlockTranscript {
       case "message_stop":
         this.#expectCaughtUp(comparison);
         return [json];
-      case "ping":
-        return [json];
       default:
-        // Unknown, so it may be a repetition of something that was sent.
+        // A ping, or something unknown that may repeat what was sent.
         return this.#blocks.values().some(({ channel }) => channel.isBehind) ? [] : [json];
     }
   }

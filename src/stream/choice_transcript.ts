@@ -40,9 +40,8 @@ class Choice {
 /** What a client has of a chat completion or legacy completion. */
 export class ChoiceTranscript {
   readonly #choices = new Map<number, Choice>();
-  #id: unknown = null;
-  #created: unknown = null;
-  #hasStart = false;
+  /** The first chunk, whose `id` and `created` all the others bear. */
+  #identity: JsonObject | null = null;
   #isOpaque = false;
   /** The last chunk that was dropped while text was held back: the form for handing it out. */
   #heldChunk: JsonObject | null = null;
@@ -67,11 +66,7 @@ export class ChoiceTranscript {
 
   /** Notes a chunk that is sent on. */
   record(json: JsonObject): void {
-    if (!this.#hasStart) {
-      this.#hasStart = true;
-      this.#id = json.id;
-      this.#created = json.created;
-    }
+    this.#identity ??= json;
     if (!Array.isArray(json.choices)) return;
     for (const value of json.choices) {
       if (!isObject(value)) continue;
@@ -129,7 +124,8 @@ export class ChoiceTranscript {
 
   /** Gives a chunk the identity of the first stream, and notes it as sent. */
   #forward(json: JsonObject): JsonObject {
-    const event = this.#hasStart ? { ...json, id: this.#id, created: this.#created } : json;
+    const { id = json.id, created = json.created } = this.#identity ?? {};
+    const event = { ...json, id, created };
     this.record(event);
     return event;
   }

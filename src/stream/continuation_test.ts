@@ -122,6 +122,14 @@ Deno.test("Transcript.splice() hands out held text with the finish reason", () =
   assert.deepEqual(events, [text("The quick"), stop]);
 });
 
+Deno.test("Transcript.splice() takes a short text for no repetition", () => {
+  const transcript = sent("chat", chat({ content: "ha" }));
+  transcript.begin("prefill");
+  const next = chat({ content: "ha" });
+  const result = transcript.splice(readEvent("chat", null, JSON.stringify(next)));
+  assert.deepEqual(result, { mismatch: false, events: [{ created: undefined, ...next }] });
+});
+
 Deno.test("Transcript.splice() hands out held text before [DONE], and misses what never came", () => {
   const done = readEvent("chat", null, "[DONE]");
   const next = chat({ content: "The quick" });

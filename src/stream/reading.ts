@@ -141,8 +141,9 @@ export class Progress {
     if (reading.model !== null) this.model = reading.model;
     if (reading.finish !== null) this.finish = reading.finish;
     if (reading.terminal) this.#ended = true;
-    if (reading.json !== null && Array.isArray(reading.json.choices)) {
-      for (const choice of reading.json.choices) this.#note(choice);
+    const choices = reading.json?.choices;
+    if (Array.isArray(choices)) {
+      for (let at = 0; at < choices.length; at++) this.#note(choices[at]);
     }
   }
 

@@ -91,6 +91,7 @@ export class EventScanner {
   #lineOpen = false;
   /** The last piece ended in a CR, so an LF at the start of the next is no line of its own. */
   #skipLineFeed = false;
+  /** The next event begins with the stream's first byte. */
   #isFirst = true;
 
   /** Starts at the first byte of a stream. */
@@ -159,6 +160,7 @@ export class EventScanner {
 
     if (lineStart < text.length) this.#lineOpen = true;
     if (this.#hasLines || this.#lineOpen) this.#keep(piece, startByte);
+    else this.#isFirst = false; // Blank lines alone are dropped, but they were the start.
   }
 
   /** Puts the rest of a piece aside until its event is complete. */

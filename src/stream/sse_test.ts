@@ -68,6 +68,7 @@ Deno.test("EventScanner reads fields as the standard says", () => {
     ["data: x\r\rdata: y\r\n\r\ndata: z\n\r\n", ["message|x", "message|y", "message|z"]],
     ["data: x\r\ndata: y\rdata: z\n\r", ["message|x\ny\nz"]],
     ["\uFEFFdata: x\n\n\uFEFFdata: y\n\n", ["message|x"]],
+    ["\n\uFEFFdata: x\n\n", []],
     ["\uFEFF\uFEFFdata: x\n\ndata: \uFEFFy\n\n", ["message|\uFEFFy"]],
     ["data: nul\0 ü 漢 😀\n\n", ["message|nul\0 ü 漢 😀"]],
     ["data: unfinished", []],

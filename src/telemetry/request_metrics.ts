@@ -7,9 +7,8 @@
  *
  * @module
  */
-import { Counter, Gauge, type Registry } from "prom-client";
+import type { Registry } from "prom-client";
 import { type GatewayErrorCode, STATUS_BY_CODE } from "../errors.ts";
-import { declareHistogram, type Labels, OPERATION_BUCKETS } from "./histograms.ts";
 import {
   type KnownNames,
   operationName,
@@ -19,6 +18,14 @@ import {
   type Surface,
   SURFACES,
 } from "./labels.ts";
+import {
+  declareHistograms,
+  declareNumbers,
+  type Family,
+  type HistogramSeries,
+  type NumberSeries,
+  OPERATION_BUCKETS,
+} from "./series.ts";
 
 /**
  * How a request ended for its client: `ok` complete; `error` an error status or
@@ -101,51 +108,118 @@ export function createRequestMetrics(registry: Registry, models: KnownNames, nam
   readonly backends: KnownNames;
   readonly upstreamModels: KnownNames;
 }): RequestMetrics {
-  const server = declareServerHistograms(registry);
-  const own = declareOwn(registry);
+  const families: Families = { ...declareServer(registry), ...declareOwn(registry) };
+  const seriesOf = seriesFinder(families, { models, ...names });
+  const started = new Map<string, NumberSeries>();
   return {
-    requestStarted({ surface, model }): void {
-      own.inFlight.inc({ surface, model: models.label(model) });
+    requestStarted(labels): void {
+      const { surface } = labels;
+      const model = models.label(labels.model);
+      const key = `${surface}\0${model}`;
+      let series = started.get(key);
+      if (series === undefined) {
+        series = families.inFlight.of({ surface, model });
+        started.set(key, series);
+      }
+      series.value++;
     },
     requestFinished(record): void {
-      const { surface, outcome, reason } = record;
-      const model = models.label(record.model);
-      const stream = String(record.stream);
-      own.inFlight.dec({ surface, model });
-      const status = statusLabel(record.status);
-      own.requests.inc({ surface, model, stream, status, outcome });
-      if (outcome !== "ok") own.errors.inc({ reason: reason === "none" ? outcome : reason });
-      own.overhead({ surface, stream }, record.overheadSeconds);
-      own.attempts({ model }, record.attempts);
-      const labels = {
-        gen_ai_operation_name: operationName(surface),
-        gen_ai_provider_name: providerName(record.provider),
-        gen_ai_request_model: model,
-        gen_ai_response_model: names.upstreamModels.label(record.responseModel),
-        backend: names.backends.label(record.backend),
-      };
-      server.firstToken(labels, record.firstTokenSeconds);
-      server.outputToken(labels, record.timePerOutputTokenSeconds);
-      server.duration({ ...labels, error_type: errorType(record) }, record.durationSeconds);
+      const series = seriesOf(record);
+      series.inFlight.value--;
+      series.requests.value++;
+      if (series.errors !== null) series.errors.value++;
+      series.overhead.observe(record.overheadSeconds);
+      series.attempts.observe(record.attempts);
+      series.firstToken.observe(record.firstTokenSeconds);
+      series.outputToken.observe(record.timePerOutputTokenSeconds);
+      series.duration.observe(record.durationSeconds);
     },
-    rejected: (reason) => own.rejected.inc({ reason }),
-    declareModels: (names) => names.forEach((name) => declareModel(own, models.label(name))),
+    rejected(reason): void {
+      families.rejected.of({ reason }).value++;
+    },
+    declareModels: (list) => list.forEach((name) => declareModel(families, models.label(name))),
   };
 }
 
-/** `error_type` is absent on success, as the conventions want; Prometheus drops an empty label. */
-function errorType({ outcome, reason }: RequestRecord): string {
-  if (outcome === "ok") return "";
-  return reason === "none" ? outcome : reason;
+interface Families {
+  readonly requests: Family<NumberSeries>;
+  readonly errors: Family<NumberSeries>;
+  readonly rejected: Family<NumberSeries>;
+  readonly inFlight: Family<NumberSeries>;
+  readonly overhead: Family<HistogramSeries>;
+  readonly attempts: Family<HistogramSeries>;
+  readonly duration: Family<HistogramSeries>;
+  readonly firstToken: Family<HistogramSeries>;
+  readonly outputToken: Family<HistogramSeries>;
 }
 
-interface ServerHistograms {
-  readonly duration: (labels: Labels, seconds: number | null) => void;
-  readonly firstToken: (labels: Labels, seconds: number | null) => void;
-  readonly outputToken: (labels: Labels, seconds: number | null) => void;
+/** Everything that one kind of request adds to. */
+interface RequestSeries {
+  readonly requests: NumberSeries;
+  readonly errors: NumberSeries | null;
+  readonly inFlight: NumberSeries;
+  readonly overhead: HistogramSeries;
+  readonly attempts: HistogramSeries;
+  readonly duration: HistogramSeries;
+  readonly firstToken: HistogramSeries;
+  readonly outputToken: HistogramSeries;
 }
 
-function declareServerHistograms(registry: Registry): ServerHistograms {
+/** Finds the series of a request, by one look in a map once they are known. */
+function seriesFinder(
+  families: Families,
+  names: Readonly<Record<"models" | "backends" | "upstreamModels", KnownNames>>,
+): (record: RequestRecord) => RequestSeries {
+  // Every part of the key comes from a closed list, so the map is bounded.
+  const cache = new Map<string, RequestSeries>();
+  return (record) => {
+    const { surface, provider, stream, outcome, reason } = record;
+    const model = names.models.label(record.model);
+    const backend = names.backends.label(record.backend);
+    const responseModel = names.upstreamModels.label(record.responseModel);
+    const status = statusLabel(record.status);
+    const key = `${surface}\0${model}\0${backend}\0${provider}\0${responseModel}\0${stream}\0` +
+      `${status}\0${outcome}\0${reason}`;
+    const known = cache.get(key);
+    if (known !== undefined) return known;
+    const series = findSeries(families, record, { model, backend, responseModel, status });
+    cache.set(key, series);
+    return series;
+  };
+}
+
+function findSeries(
+  families: Families,
+  record: RequestRecord,
+  folded: Readonly<Record<"model" | "backend" | "responseModel" | "status", string>>,
+): RequestSeries {
+  const { surface, outcome, reason } = record;
+  const { model, backend, responseModel, status } = folded;
+  const stream = String(record.stream);
+  const labels = {
+    gen_ai_operation_name: operationName(surface),
+    gen_ai_provider_name: providerName(record.provider),
+    gen_ai_request_model: model,
+    gen_ai_response_model: responseModel,
+    backend,
+  };
+  const why = reason === "none" ? outcome : reason;
+  return {
+    requests: families.requests.of({ surface, model, stream, status, outcome }),
+    errors: outcome === "ok" ? null : families.errors.of({ reason: why }),
+    inFlight: families.inFlight.of({ surface, model }),
+    overhead: families.overhead.of({ surface, stream }),
+    attempts: families.attempts.of({ model }),
+    // Absent on success, as the conventions want; Prometheus drops an empty label.
+    duration: families.duration.of({ ...labels, error_type: outcome === "ok" ? "" : why }),
+    firstToken: families.firstToken.of(labels),
+    outputToken: families.outputToken.of(labels),
+  };
+}
+
+function declareServer(
+  registry: Registry,
+): Pick<Families, "duration" | "firstToken" | "outputToken"> {
   const labelNames = [
     "gen_ai_operation_name",
     "gen_ai_provider_name",
@@ -153,92 +227,78 @@ function declareServerHistograms(registry: Registry): ServerHistograms {
     "gen_ai_response_model",
     "backend",
   ];
+  const duration = {
+    name: "gen_ai_server_request_duration_seconds",
+    help: "Request duration, from the request's headers to the end of the answer.",
+    labelNames: [...labelNames, "error_type"],
+  };
+  const firstToken = {
+    name: "gen_ai_server_time_to_first_token_seconds",
+    help: "Time from the request's headers to the first content sent to the client.",
+    labelNames,
+  };
+  const outputToken = {
+    name: "gen_ai_server_time_per_output_token_seconds",
+    help: "Mean time between pieces of content after the first.",
+    labelNames,
+  };
   return {
-    duration: declareHistogram(registry, {
-      name: "gen_ai_server_request_duration_seconds",
-      help: "Request duration, from the request's headers to the end of the answer.",
-      labelNames: [...labelNames, "error_type"],
-      buckets: OPERATION_BUCKETS,
-    }),
-    firstToken: declareHistogram(registry, {
-      name: "gen_ai_server_time_to_first_token_seconds",
-      help: "Time from the request's headers to the first content sent to the client.",
-      labelNames,
-      buckets: FIRST_TOKEN_BUCKETS,
-    }),
-    outputToken: declareHistogram(registry, {
-      name: "gen_ai_server_time_per_output_token_seconds",
-      help: "Mean time between pieces of content after the first.",
-      labelNames,
-      buckets: OUTPUT_TOKEN_BUCKETS,
-    }),
+    duration: declareHistograms(registry, duration, OPERATION_BUCKETS),
+    firstToken: declareHistograms(registry, firstToken, FIRST_TOKEN_BUCKETS),
+    outputToken: declareHistograms(registry, outputToken, OUTPUT_TOKEN_BUCKETS),
   };
 }
 
-interface OwnMetrics {
-  readonly requests: Counter;
-  readonly errors: Counter;
-  readonly rejected: Counter;
-  readonly inFlight: Gauge;
-  readonly overhead: (labels: Labels, seconds: number | null) => void;
-  readonly attempts: (labels: Labels, attempts: number | null) => void;
-}
-
-function declareOwn(registry: Registry): OwnMetrics {
-  const registers = [registry];
-  const own: OwnMetrics = {
-    requests: new Counter({
+function declareOwn(
+  registry: Registry,
+): Omit<Families, "duration" | "firstToken" | "outputToken"> {
+  const own = {
+    requests: declareNumbers(registry, "counter", {
       name: "weir_requests_total",
       help: "Requests ended, by how they ended for the client.",
       labelNames: ["surface", "model", "stream", "status", "outcome"],
-      registers,
     }),
-    errors: new Counter({
+    errors: declareNumbers(registry, "counter", {
       name: "weir_request_errors_total",
       help: "Requests that did not end well, by reason.",
       labelNames: ["reason"],
-      registers,
     }),
-    rejected: new Counter({
+    rejected: declareNumbers(registry, "counter", {
       name: "weir_requests_rejected_total",
       help: "Requests refused at the door, by reason; not counted in weir_requests_total.",
       labelNames: ["reason"],
-      registers,
     }),
-    inFlight: new Gauge({
+    inFlight: declareNumbers(registry, "gauge", {
       name: "weir_requests_in_flight",
       help: "Requests admitted and not yet ended.",
       labelNames: ["surface", "model"],
-      registers,
     }),
-    overhead: declareHistogram(registry, {
+    overhead: declareHistograms(registry, {
       name: "weir_gateway_overhead_seconds",
       help: "Time spent in the gateway itself, waiting for neither backend nor client.",
       labelNames: ["surface", "stream"],
-      buckets: OVERHEAD_BUCKETS,
-    }),
-    attempts: declareHistogram(registry, {
+    }, OVERHEAD_BUCKETS),
+    attempts: declareHistograms(registry, {
       name: "weir_request_attempts",
       help: "Attempts made for one request.",
       labelNames: ["model"],
-      buckets: [0, 1, 2, 3, 4, 5, 8],
-    }),
+    }, [0, 1, 2, 3, 4, 5, 8]),
   };
   for (const reason of Object.keys(STATUS_BY_CODE)) {
-    own.errors.inc({ reason }, 0);
-    own.rejected.inc({ reason }, 0);
+    own.errors.of({ reason });
+    own.rejected.of({ reason });
   }
   for (const reason of ["upstream_error", "error", "cut", "client_gone", "rejected"]) {
-    own.errors.inc({ reason }, 0);
+    own.errors.of({ reason });
   }
   return own;
 }
 
-function declareModel(own: OwnMetrics, model: string): void {
+function declareModel(families: Families, model: string): void {
   for (const surface of SURFACES) {
-    own.inFlight.inc({ surface, model }, 0);
+    families.inFlight.of({ surface, model });
     for (const stream of surface === "embeddings" ? ["false"] : ["false", "true"]) {
-      own.requests.inc({ surface, model, stream, status: "200", outcome: "ok" }, 0);
+      families.requests.of({ surface, model, stream, status: "200", outcome: "ok" });
     }
   }
 }

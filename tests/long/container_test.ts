@@ -168,11 +168,7 @@ models: [{ name: chat, targets: [{ backend: one, model: m1 }] }]`,
     .pipeThrough(new TextLineStream()).getReader();
   try {
     const { value = "" } = await lines.read();
-    assert.match(
-      value,
-      /"event":"serving"/,
-      value === "" ? await complaints : value,
-    );
+    assert.match(value, /"event":"serving"/, value === "" ? await complaints : value);
     const models = await fetch(`http://127.0.0.1:${port}/v1/models`);
     assert.match(await models.text(), /"chat"/);
 

@@ -52,79 +52,71 @@ interface Chunk {
   }>;
 }
 
+/** What is written down while the answer comes. */
+type Notes = { -readonly [K in keyof Omit<CallResult, "elapsedSeconds">]: CallResult[K] };
+
 /** Makes the call; never throws. */
 export async function callChat(call: Call): Promise<CallResult> {
   const startedMs = performance.now();
-  const seen = {
+  const notes: Notes = {
+    outcome: "success",
     content: "",
+    error: "",
     code: null,
     status: null,
     model: null,
     completionTokens: null,
     done: false,
-  } as {
-    content: string;
-    code: string | null;
-    status: number | null;
-    model: string | null;
-    completionTokens: number | null;
-    done: boolean;
   };
-  let outcome: CallResult["outcome"] = "success";
-  let error = "";
   try {
-    const response = await fetch(`${call.baseUrl}/chat/completions`, {
-      method: "POST",
-      headers: {
-        "content-type": "application/json",
-        "x-request-id": call.requestId,
-        ...call.headers,
-      },
-      body: JSON.stringify({
-        model: call.model,
-        stream: call.stream,
-        messages: [{
-          role: "user",
-          content: "Say in sixty words what a gateway is good for.",
-        }],
-        ...(call.stream ? { stream_options: { include_usage: true } } : {}),
-      }),
-      signal: AbortSignal.timeout(call.maxSeconds * 1_000),
-    });
-    seen.status = response.status;
-    for await (
-      const data of call.stream && response.ok ? eventData(response) : whole(response)
-    ) {
-      if (data === "[DONE]") {
-        seen.done = true;
-        continue;
-      }
-      const chunk: Chunk = JSON.parse(data);
-      if (chunk.error !== undefined) {
-        outcome = "error";
-        error = chunk.error.message ?? "";
-        seen.code = chunk.error.code ?? null;
-        continue;
-      }
-      seen.model = chunk.model ?? seen.model;
-      seen.completionTokens = chunk.usage?.completion_tokens ??
-        seen.completionTokens;
-      for (const choice of chunk.choices ?? []) {
-        seen.content += choice.delta?.content ?? choice.message?.content ?? "";
-      }
+    const response = await send(call);
+    notes.status = response.status;
+    for await (const data of call.stream && response.ok ? eventData(response) : whole(response)) {
+      note(data, notes);
     }
   } catch (cause) {
-    const timedOut = cause instanceof DOMException &&
-      cause.name === "TimeoutError";
-    if (outcome === "success") error = String(cause);
-    outcome = timedOut ? "hang" : "error";
+    const timedOut = cause instanceof DOMException && cause.name === "TimeoutError";
+    if (notes.outcome === "success") notes.error = String(cause);
+    notes.outcome = timedOut ? "hang" : "error";
   }
-  return {
-    ...seen,
-    outcome,
-    error,
-    elapsedSeconds: (performance.now() - startedMs) / 1_000,
-  };
+  return { ...notes, elapsedSeconds: (performance.now() - startedMs) / 1_000 };
+}
+
+function send(call: Call): Promise<Response> {
+  return fetch(`${call.baseUrl}/chat/completions`, {
+    method: "POST",
+    headers: {
+      "content-type": "application/json",
+      "x-request-id": call.requestId,
+      ...call.headers,
+    },
+    body: JSON.stringify({
+      model: call.model,
+      stream: call.stream,
+      messages: [{ role: "user", content: "Say in sixty words what a gateway is good for." }],
+      ...(call.stream ? { stream_options: { include_usage: true } } : {}),
+    }),
+    signal: AbortSignal.timeout(call.maxSeconds * 1_000),
+  });
+}
+
+function note(data: string, notes: Notes): void {
+  if (data === "[DONE]") {
+    notes.done = true;
+    return;
+  }
+  const chunk: Chunk = JSON.parse(data);
+  if (chunk.error !== undefined) {
+    notes.outcome = "error";
+    notes.error = chunk.error.message ?? "";
+    notes.code = chunk.error.code ?? null;
+    return;
+  }
+  notes.model = chunk.model ?? notes.model;
+  notes.completionTokens = chunk.usage?.completion_tokens ?? notes.completionTokens;
+  for (const choice of chunk.choices ?? []) {
+    notes.content += choice.delta?.content ?? choice.message?.content ?? "";
+  }
 }
 
 async function* whole(response: Response): AsyncGenerator<string> {

@@ -1,0 +1,43 @@
+/**
+ * Memory stays flat: 200,000 requests through a gateway in its own process.
+ */
+import assert from "node:assert/strict";
+import { INSTANT_PROFILE } from "../../src/simulate/profiles.ts";
+import { spawnGateway } from "../support/gateway_process.ts";
+import { repeatRequest } from "../support/keep_alive_client.ts";
+import { spawnSimulator } from "../support/simulator_process.ts";
+
+const REQUESTS = 200_000;
+const STEPS = 40;
+const CONNECTIONS = 16;
+const FLAT_SHARE = 0.02;
+
+Deno.test("resident memory is flat over 200,000 requests", async () => {
+  await using simulator = await spawnSimulator({ profile: { ...INSTANT_PROFILE, words: 12 } });
+  await using gateway = await spawnGateway({
+    log: { level: "error" },
+    backends: [{ name: "sim", protocol: "openai", baseUrl: simulator.url }],
+    models: [{ name: "chat", targets: [{ backend: "sim", model: "m" }] }],
+  });
+  const body = JSON.stringify({ model: "chat", messages: [{ role: "user", content: "hi" }] });
+  const perConnection = REQUESTS / STEPS / CONNECTIONS;
+  const readings: number[] = [];
+  for (let step = 0; step < STEPS; step++) {
+    await simulator.reset(); // Its log would grow, and with it the time a request takes.
+    await Promise.all(
+      Array.from({ length: CONNECTIONS }, () => repeatRequest(gateway.url, body, perConnection)),
+    );
+    readings.push(await gateway.residentBytes());
+  }
+  // The first quarter warms up: code is compiled, heaps find their size.
+  const settled = readings.slice(STEPS / 4);
+  const early = median(settled.slice(0, settled.length / 3));
+  const late = median(settled.slice(-settled.length / 3));
+  const megabytes = readings.map((bytes) => Math.round(bytes / 1e6)).join(" ");
+  assert.ok(late <= early * (1 + FLAT_SHARE), `from ${early} to ${late} bytes; MB: ${megabytes}`);
+});
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? 0;
+}
