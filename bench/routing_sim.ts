@@ -101,7 +101,7 @@ function checkTargets(): CheckedTarget[] {
     row.targets(seeds(10)).map((target) => ({
       scenario: row.name,
       ...target,
-      met: isMet(target),
+      met: isMet(target) && target.missed === undefined,
     }))
   );
 }
@@ -152,9 +152,10 @@ function printTable(rows: readonly TableRow[]): void {
 }
 
 function printTargets(targets: readonly CheckedTarget[]): void {
-  for (const { scenario, what, value, side, limit, met, note } of targets) {
+  for (const { scenario, what, value, side, limit, met, missed, note } of targets) {
     const verdict = met ? "met   " : "MISSED";
-    const figure = `${value.toFixed(4)} (${side} ${limit})`;
+    const held = missed === undefined ? "" : `, held to ${limit}`;
+    const figure = `${value.toFixed(4)} (${side} ${missed ?? limit}${held})`;
     print(`${verdict} ${scenario}: ${what} ${figure}${note ? `; ${note}` : ""}`);
   }
 }

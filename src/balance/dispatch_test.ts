@@ -68,6 +68,13 @@ Deno.test("Dispatch asks the only target of a tier once more after a passing fai
   }
 });
 
+Deno.test("Dispatch keeps its last attempt for the next tier", () => {
+  const script = new Theatre({ targets: [...AB.targets, targetOf("c", { tier: 1 })] }).request();
+  script.fail("reset").fail("reset");
+  near(script.wakeSeconds, 0.5 * 0.2);
+  assert.equal(script.wakeAfter(0.1).sent, "c");
+});
+
 Deno.test("Dispatch waits for a short Retry-After rather than leave the tier", () => {
   for (const [reason, status] of [["rate_limited", 429], ["status_5xx", 503]] as const) {
     const script = new Theatre(TIERS).request();

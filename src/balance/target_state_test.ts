@@ -123,3 +123,44 @@ Deno.test("TargetState starts over at the baseline, and slowly, when its breaker
   near(state.slowStart(3), 0.1);
   near(state.slowStart(8), 0.5);
 });
+
+Deno.test("TargetState shows the silence behind a long prompt in front", () => {
+  const state = knownState();
+  state.open(8, "normal", 1);
+  near(state.silenceSeconds(3), 0.25);
+  state.open(0.5, "normal", 2);
+  near(state.silenceSeconds(3), 2);
+});
+
+Deno.test("TargetState clears what failures put on the estimate after five good answers in a row", () => {
+  const state = knownState();
+  for (let i = 0; i < 4; i++) state.slowDown(0.01, 0.5, 1);
+  near(state.latency.valueSeconds, 8);
+  for (const sample of [0.3, 0.6, 0.3, 0.3]) state.observe(sample, 1);
+  near(state.latency.valueSeconds, 8);
+  state.observe(0.3, 1);
+  near(state.latency.valueSeconds, 0.6); // The slowest of the five.
+});
+
+Deno.test("TargetState starts that count over at a failure, and keeps peaks that were measured", () => {
+  const state = knownState();
+  state.slowDown(0.01, 0.5, 1);
+  for (let i = 0; i < 4; i++) state.observe(0.3, 1);
+  state.slowDown(0.01, 0.5, 1);
+  for (let i = 0; i < 4; i++) state.observe(0.3, 1);
+  near(state.latency.valueSeconds, 2);
+
+  const slow = knownState();
+  slow.observe(5, 1);
+  for (let i = 0; i < 20; i++) slow.observe(0.3, 1);
+  near(slow.latency.valueSeconds, 5);
+});
+
+Deno.test("TargetState takes a backend that stopped crawling at its word after five streams", () => {
+  const state = newState();
+  state.observeDecode(0.2, 0);
+  for (let i = 1; i <= 4; i++) state.observeDecode(0.02, i / 100);
+  assert.ok(state.decode.value > 0.19);
+  state.observeDecode(0.03, 0.05);
+  near(state.decode.value, 0.03);
+});

@@ -15,7 +15,8 @@ import type { Terminal } from "./terminal.ts";
 export async function serve(options: Options, terminal: Terminal): Promise<number> {
   const file = textOption(options, "config") ?? CONFIG_FILE;
   const config = withAddresses(readConfig(file), options);
-  const log = createLog({ write: terminal.print, clock: systemClock, level: config.log.level });
+  // Start and stop are always told: whoever watches waits for these lines.
+  const log = createLog({ write: terminal.print, clock: systemClock, level: "info" });
   const server = startServer(loadSecrets(config), terminal.print);
   log.info("serving", {
     version: VERSION,

@@ -4,7 +4,9 @@
  * @module
  */
 import type { Attempt } from "../balance/types.ts";
+import { GatewayError } from "../errors.ts";
 import { type Answer, AnswerAttempt } from "./answer_attempt.ts";
+import { AttemptFailed } from "./attempt.ts";
 import { type AttemptFigures, Exchange, NO_FIGURES } from "./exchange.ts";
 import { detailOf, type Refusal } from "./outcome.ts";
 import type { BackendRoute, Plan } from "./plan.ts";
@@ -60,7 +62,10 @@ export class AnswerExchange extends Exchange<AnswerAttempt> {
   }
 
   #answered(run: AnswerAttempt, plan: Plan, answer: Answer): void {
-    if (this.over || !this.runs.delete(run.attempt.id)) return;
+    if (this.over || !this.runs.has(run.attempt.id)) return;
+    const body = this.#bodyOf(run, plan, answer);
+    if (body === null) return;
+    this.runs.delete(run.attempt.id);
     const atMs = this.context.ports.clock.nowMs();
     this.#answers.set(run.attempt.id, { answer, atMs });
     this.settled(run, "ok");
@@ -73,17 +78,25 @@ export class AnswerExchange extends Exchange<AnswerAttempt> {
       promptTokens: answer.reading.usage?.promptTokens ?? null,
     });
     this.close();
-    const body = plan.translation === null ? answer.bytes : JSON.stringify(
-      plan.translation.answer(
-        answer.reading.json,
-        Math.floor(this.context.ports.clock.wallMs() / 1_000),
-      ),
-    );
     const headers = this.answerHeaders(run, atMs);
     headers.push(["content-type", "application/json"]);
     const overheadSeconds = this.overheadSeconds(atMs);
     this.finished(run, { status: 200, outcome: "ok", reason: "none", overheadSeconds });
     this.#reply.resolve(new Response(body, { status: answer.status, headers }));
+  }
+
+  /** The answer in the client's API; `null` if it cannot be translated, which fails the attempt. */
+  #bodyOf(run: AnswerAttempt, plan: Plan, { bytes, reading }: Answer): BodyInit | null {
+    if (plan.translation === null) return bytes;
+    const createdSeconds = Math.floor(this.context.ports.clock.wallMs() / 1_000);
+    try {
+      return JSON.stringify(plan.translation.answer(reading.json, createdSeconds));
+    } catch (cause) {
+      const unreadable = cause instanceof GatewayError;
+      const error = unreadable ? new AttemptFailed("unreadable", cause.message, { cause }) : cause;
+      this.attemptFailed(run, error);
+      return null;
+    }
   }
 
   #clientGone(): void {

@@ -136,7 +136,8 @@ export class BaselineRouter implements Router {
     const backend = this.#backends[place];
     if (backend === undefined) return Number.POSITIVE_INFINITY;
     const { fault, load, speed } = backend;
-    const broken = fault.hole || (fault.errors ?? 0) > 0.05 || (fault.cuts ?? 0) > 0.05;
+    const full = fault.limit !== undefined && load * backend.slots >= fault.limit;
+    const broken = full || fault.hole || (fault.errors ?? 0) > 0.05 || (fault.cuts ?? 0) > 0.05;
     const queue = Math.max(0, load - 1) * 10;
     return (broken ? 1e6 : 0) + queue + calmSeconds(demand.promptTokens) / speed *
         (fault.slowness ?? 1) * (1 + 0.5 * load);

@@ -53,9 +53,16 @@ const LATE: Span = { fromSeconds: FAULT_SECONDS + 5, toSeconds: HEALED_SECONDS }
 const SETTLED: Span = { fromSeconds: FAULT_SECONDS + 2, toSeconds: HEALED_SECONDS };
 const OUTAGE: Span = { fromSeconds: FAULT_SECONDS, toSeconds: FAULT_SECONDS + 10 };
 
-/** Runs a scenario over these seeds. */
+/** Figures by scenario name, policy and seeds: several targets look at the same runs. */
+const known = new Map<string, Figures>();
+
+/** Runs a scenario, which its name tells from all others, over these seeds. */
 export function figuresOf(scenario: Scenario, policy: Policy, seeds: readonly number[]): Figures {
-  return measure(scenario, seeds.map((seed) => run(scenario, policy, seed)));
+  const key = JSON.stringify([scenario.name, policy, seeds]);
+  const figures = known.get(key) ??
+    measure(scenario, seeds.map((seed) => run(scenario, policy, seed)));
+  known.set(key, figures);
+  return figures;
 }
 
 /** Puts runs of one scenario into figures. */

@@ -3,9 +3,9 @@
  *
  * Method: the real balancer, breaker, budgets and hedging route Poisson traffic
  * to four simulated backends on a virtual clock, beside simple policies and an
- * oracle; figures and limits are in `balancing_targets.ts`. Ten seeds, but one
- * for several gateways, keep this under 20 s; `bench/routing_sim.ts` runs ten of
- * all.
+ * oracle; figures and limits are in `balancing_targets.ts`. Five or ten seeds, and
+ * one for several gateways, keep this under 20 s; `bench/routing_sim.ts` runs ten
+ * of all.
  *
  * @module
  */
@@ -24,8 +24,9 @@ import {
 } from "./balancing_targets.ts";
 import { seeds } from "./harness.ts";
 
-const SEEDS = seeds(10);
-const FEW_SEEDS = seeds(3);
+const SEEDS = seeds(5);
+/** Ratios of two noisy figures need more. */
+const MANY_SEEDS = seeds(10);
 const SHARED_SEEDS = seeds(1);
 
 function check(row: TargetRow, rowSeeds: readonly number[]): void {
@@ -36,8 +37,12 @@ function check(row: TargetRow, rowSeeds: readonly number[]): void {
   );
 }
 
-for (const row of [...ROWS, ...FURTHER_ROWS]) {
+for (const row of ROWS) {
   Deno.test(`Balancer meets its targets: ${row.name}`, () => check(row, SEEDS));
+}
+
+for (const row of FURTHER_ROWS) {
+  Deno.test(`Balancer meets its targets: ${row.name}`, () => check(row, MANY_SEEDS));
 }
 
 for (const row of SHARED_ROWS) {
@@ -46,24 +51,23 @@ for (const row of SHARED_ROWS) {
 }
 
 for (const row of ABLATIONS) {
-  Deno.test(`Every rule is worth its place: ${row.name}`, () => check(row, SEEDS));
+  Deno.test(`Every rule is worth its place: ${row.name}`, () => check(row, MANY_SEEDS));
 }
 
 Deno.test("Balancer asks a bad backend less than least request does, with or without a breaker", () => {
   for (const scenario of [SLOW, HALF, HOLE, FAST]) {
-    const early = figuresOf(scenario, HEDGED, FEW_SEEDS).early;
-    const breaker = figuresOf(scenario, { kind: "least + breaker" }, FEW_SEEDS).early;
-    const least = figuresOf(scenario, { kind: "least request" }, FEW_SEEDS).early;
+    const early = figuresOf(scenario, HEDGED, SEEDS).early;
+    const breaker = figuresOf(scenario, { kind: "least + breaker" }, SEEDS).early;
+    const least = figuresOf(scenario, { kind: "least request" }, SEEDS).early;
     assert.ok(early < 0.75 * breaker && early < 0.75 * least, `${scenario.name}: ${early}`);
   }
 });
 
 Deno.test("Plain policies fail clients where the balancer fails none", () => {
-  const fails = (kind: "least request" | "round robin") =>
-    figuresOf(FAST, { kind }, FEW_SEEDS).errors;
+  const fails = (kind: "least request" | "round robin") => figuresOf(FAST, { kind }, SEEDS).errors;
   assert.ok(fails("least request") > 0.2);
   assert.ok(fails("round robin") > 0.005);
-  assert.equal(figuresOf(FAST, HEDGED, FEW_SEEDS).errors, 0);
+  assert.equal(figuresOf(FAST, HEDGED, SEEDS).errors, 0);
 });
 
 Deno.test("A simulation with the same seed takes the same course, with another seed another", () => {

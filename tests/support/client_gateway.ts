@@ -21,15 +21,15 @@ export type ClientProtocol = (typeof PROTOCOLS)[number];
 /** How a backend behaves; each is part of an alias. See `docs/simulator.md` for the faults. */
 const BEHAVIOURS = {
   ok: "",
-  slow: "token-ms=20,words=500",
+  slow: "token-ms=20,words=100",
   two_calls: "tool-calls=2",
   thinking: "reasoning=6",
-  cut: "cut=3,token-ms=5",
-  rst: "rst=3,token-ms=5",
-  stall: "stall=3:60,token-ms=5",
-  clean_cut: "clean-cut=3,token-ms=5",
-  in_band: "in-band-error=3,token-ms=5",
-  malformed: "malformed=3,token-ms=5",
+  cut: "cut=3,token-ms=2,words=12",
+  rst: "rst=3,token-ms=2,words=12",
+  stall: "stall=3:60,token-ms=2,words=12",
+  clean_cut: "clean-cut=3,token-ms=2,words=12",
+  in_band: "in-band-error=3,token-ms=2,words=12",
+  malformed: "malformed=3,token-ms=2,words=12",
   no_finish: "no-finish,no-done,token-ms=1",
   truncated: "truncated-body",
   half_json: "bad-json",
@@ -87,6 +87,8 @@ export interface ClientGateway extends AsyncDisposable {
   textFor(prompt: string): Promise<string>;
   /** What the backend saw. */
   log(): Promise<readonly LogEntry[]>;
+  /** Settles once the backend has a request that it has not answered yet. */
+  busy(): Promise<void>;
   /** Settles once the backend answers nobody any more. */
   idle(): Promise<void>;
 }
@@ -117,6 +119,7 @@ export async function serveClients(
     sent: upstream.sent,
     textFor: (prompt) => askDirectly(simulator.url, prompt),
     log: () => simulator.log(),
+    busy: () => untilBusy(() => simulator.log()),
     idle: () => simulator.idle(),
     async [Symbol.asyncDispose]() {
       await gateway[Symbol.asyncDispose]();
@@ -129,6 +132,7 @@ function configFor(baseUrl: string, accessKey: string | undefined): unknown {
   const models = PROTOCOLS.flatMap((protocol) =>
     Object.entries(BEHAVIOURS).map(([behaviour, fault]) => ({
       name: `${protocol}.${behaviour}`,
+      ...(behaviour === "stall" ? { timeouts: { idleSeconds: 0.2 } } : {}),
       targets: [{
         backend: protocol,
         model: fault === "" ? MODELS[protocol] : `${MODELS[protocol]}!${fault}`,
@@ -141,7 +145,6 @@ function configFor(baseUrl: string, accessKey: string | undefined): unknown {
   }];
   return {
     access: { keys },
-    timeouts: { firstTokenSeconds: 5, idleSeconds: 0.5 },
     backends: PROTOCOLS.map((protocol) => ({
       name: protocol,
       protocol,
@@ -169,6 +172,14 @@ class RecordingUpstream implements Upstream {
   close(): void {
     this.#inner.close();
   }
+}
+
+/** Looks at the log again and again; each look is a round trip, so this spins slowly. */
+async function untilBusy(log: () => Promise<readonly LogEntry[]>): Promise<void> {
+  for (let look = 0; look < 2_000; look++) {
+    if ((await log()).some((entry) => entry.endedAtMs === null)) return;
+  }
+  throw new Error("Cannot wait for a request: none arrived at the backend");
 }
 
 async function askDirectly(baseUrl: string, prompt: string): Promise<string> {

@@ -8,7 +8,7 @@
  */
 import assert from "node:assert/strict";
 import { INSTANT_PROFILE } from "../../src/simulate/profiles.ts";
-import { randomFrom } from "./random_tmp.ts";
+import { randomFrom } from "../sim/harness.ts";
 import { callChat, type CallResult } from "./failover_caller.ts";
 import { type ServedGateway, serveGateway } from "./gateway_fixture.ts";
 import { type SimulatorProcess, spawnSimulator } from "./simulator_process.ts";

@@ -8,7 +8,6 @@ import { once } from "node:events";
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { readFile } from "node:fs/promises";
 
 /** A gateway in another process. */
 export interface GatewayProcess extends AsyncDisposable {
@@ -65,8 +64,8 @@ export async function spawnGateway(config: Record<string, unknown>): Promise<Gat
     ended,
     kill: (signal) => void child.kill(signal),
     async residentBytes() {
-      const status = await readFile(`/proc/${pid}/status`, "utf8");
-      return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? 0) * 1_024;
+      const page = await (await fetch(`${adminUrl}/metrics`)).text();
+      return Number(/^process_resident_memory_bytes (\S+)$/m.exec(page)?.[1]);
     },
     async [Symbol.asyncDispose]() {
       child.kill("SIGKILL");

@@ -70,9 +70,10 @@ Deno.test("openai responses: create, stream and tools", async (t) => {
     const created = await client.responses.create(request);
     const streamed = await client.responses.stream(request).finalResponse();
     for (const response of [created, streamed]) {
-      const call = response.output.find((item) => item.type === "function_call");
-      assert.equal(call?.name, "get_weather");
-      assert.deepEqual(JSON.parse(call?.arguments ?? ""), { city: "Zürich", days: 1 });
+      const [call] = response.output;
+      assert.ok(call?.type === "function_call");
+      assert.equal(call.name, "get_weather");
+      assert.deepEqual(JSON.parse(call.arguments), { city: "Zürich", days: 1 });
     }
   });
 });
