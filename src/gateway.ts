@@ -12,11 +12,13 @@ import { Balancer } from "./balance/balancer.ts";
 import type { BalancerPolicy } from "./balance/policy.ts";
 import type { TargetSpec } from "./balance/types.ts";
 import type { BackendConfig, Config, ModelConfig } from "./config/schema.ts";
-import { GatewayError } from "./errors.ts";
+import { GatewayError, type GatewayErrorCode } from "./errors.ts";
 import { Access } from "./http/access.ts";
 import { createAdmin } from "./http/admin.ts";
 import { type CompletionRequest, createApp, type Explanation } from "./http/app.ts";
-import type { Clock, Random, Upstream } from "./ports.ts";
+import { fetchResponse, serverRequest } from "./http/fetch_adapter.ts";
+import { errorReply } from "./http/reply.ts";
+import type { Clock, Random, Reply, ServerRequest, Upstream } from "./ports.ts";
 import { Deadlines } from "./relay/deadlines.ts";
 import { readInbound } from "./relay/inbound.ts";
 import { BackendReply, detailOf } from "./relay/outcome.ts";
@@ -54,7 +56,11 @@ export interface GatewayPorts {
 
 /** A running gateway. */
 export interface Gateway {
-  /** Serves clients. */
+  /** Serves clients, whatever server they came by. */
+  handle(request: ServerRequest): Promise<Reply>;
+  /** The answer to a request that could not even be read. */
+  refuse(status: number, message: string): Reply;
+  /** Serves clients of a platform that brings its own server. */
   fetch(request: Request): Promise<Response>;
   /** Serves operators. */
   readonly admin: { fetch(request: Request): Promise<Response> };
@@ -68,6 +74,14 @@ export interface Gateway {
   /** Ends what is under way and closes idle connections. */
   close(): Promise<void>;
 }
+
+/** Codes for requests that the server could not read. */
+const UNREADABLE: Readonly<Record<number, GatewayErrorCode>> = {
+  400: "invalid_request",
+  408: "body_timeout",
+  413: "body_too_large",
+  431: "headers_too_large",
+};
 
 /** Time between two looks at the time limits of streams, in milliseconds. */
 const SWEEP_MS = 100;
@@ -103,6 +117,7 @@ export function createGateway(config: Config, ports: Partial<GatewayPorts> = {})
     },
   });
   if (ports.process !== undefined) registerProcessMetrics(registry, ports.process);
+  const deadlines = new Deadlines(clock, SWEEP_MS);
   const relay = new Relay({
     models: new Map(config.models.map((model) => [model.name, relayModel(config, model)])),
     routes: new Map(config.backends.map((backend) => [backend.name, route(backend, secrets)])),
@@ -110,7 +125,7 @@ export function createGateway(config: Config, ports: Partial<GatewayPorts> = {})
     ports: {
       clock,
       upstream,
-      deadlines: new Deadlines(clock, SWEEP_MS),
+      deadlines,
       errorBodyBytes: config.limits.errorBodyBytes,
       scrub: scrubber(hidden),
     },
@@ -123,7 +138,18 @@ export function createGateway(config: Config, ports: Partial<GatewayPorts> = {})
     metrics,
     log,
   });
-  return assemble({ config, clock, random, relay, registry, metrics, log, upstream, targets });
+  return assemble({
+    config,
+    clock,
+    random,
+    relay,
+    registry,
+    metrics,
+    log,
+    upstream,
+    deadlines,
+    targets,
+  });
 }
 
 interface Assembly {
@@ -135,12 +161,14 @@ interface Assembly {
   readonly metrics: Metrics;
   readonly log: Log;
   readonly upstream: Upstream;
+  readonly deadlines: Deadlines;
   readonly targets: () => ReturnType<Balancer["snapshots"]>;
 }
 
 function assemble(parts: Assembly): Gateway {
-  const { config, clock, relay, registry, metrics, log } = parts;
+  const { config, clock, relay, registry, metrics, log, deadlines } = parts;
   let draining = false;
+  const nextRequestId = requestIds(parts.random);
   const app = createApp({
     completions: {
       models: relay.models,
@@ -154,8 +182,8 @@ function assemble(parts: Assembly): Gateway {
     },
     nowMs: () => clock.nowMs(),
     createdSeconds: Math.floor(clock.wallMs() / 1_000),
-    after: (delayMs, run) => clock.after(delayMs, run),
-    nextRequestId: requestIds(parts.random),
+    after: (delayMs, run) => deadlines.after(delayMs, run),
+    nextRequestId,
     accepting: () => !draining,
     explain: (error, requestId) => explain(error, requestId, metrics, log),
   });
@@ -167,7 +195,13 @@ function assemble(parts: Assembly): Gateway {
     version: VERSION,
   });
   return {
-    fetch: async (request) => await app.fetch(request),
+    handle: app,
+    refuse(status, message) {
+      metrics.rejected(UNREADABLE[status] ?? "invalid_request");
+      const detail = { status, code: UNREADABLE[status] ?? "invalid_request", message };
+      return errorReply("chat", detail, nextRequestId(), null);
+    },
+    fetch: async (request) => fetchResponse(await app(serverRequest(request))),
     admin: { fetch: async (request) => await admin.fetch(request) },
     get running() {
       return relay.running;
@@ -185,11 +219,12 @@ function assemble(parts: Assembly): Gateway {
       relay.abort();
       await relay.drained();
       parts.upstream.close();
+      deadlines.close();
     },
   };
 }
 
-async function complete(parts: Assembly, request: CompletionRequest): Promise<Response> {
+async function complete(parts: Assembly, request: CompletionRequest): Promise<Reply> {
   const { surface, text, requestId, tenant, startedMs, signal } = request;
   const inbound = readInbound(surface, text, parts.config.limits);
   const headers: [string, string][] = [["x-request-id", requestId]];
@@ -226,7 +261,7 @@ function explain(error: unknown, requestId: string, metrics: Metrics, log: Log):
 
 function defaultUpstream(config: Config, caCertificates: readonly string[]): Upstream {
   return config.transport === "fetch"
-    ? new FetchUpstream()
+    ? new FetchUpstream({ caCerts: [...caCertificates] })
     : new SocketUpstream({ clock: systemClock, caCerts: [...caCertificates] });
 }
 

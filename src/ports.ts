@@ -96,3 +96,69 @@ export class UpstreamError extends Error {
     this.kind = kind;
   }
 }
+
+/** Tells when a client has gone; an `AbortSignal` is one. */
+export interface Departure {
+  /** Whether the client is gone. */
+  readonly aborted: boolean;
+  /** Calls `listener` once, when the client goes. */
+  addEventListener(
+    type: "abort",
+    listener: () => void,
+    options?: { readonly once?: boolean },
+  ): void;
+  /** Takes the listener back. */
+  removeEventListener(type: "abort", listener: () => void): void;
+}
+
+/** Header fields of a request, names in any case. */
+export interface HeaderFields {
+  /** A field's value (repeated ones joined by ", "), or `null`. */
+  get(name: string): string | null;
+  /** Whether the field is there. */
+  has(name: string): boolean;
+  /** Length of all names and values together, with 4 bytes a field for what is between. */
+  readonly sizeBytes: number;
+}
+
+/** A client's request, whatever server it came by. */
+export interface ServerRequest {
+  /** Method, in upper case. */
+  readonly method: string;
+  /** Absolute URL. */
+  readonly url: string;
+  /** Header fields. */
+  readonly headers: HeaderFields;
+  /** Tells when the client has gone, at any time before the reply is complete. */
+  readonly signal: Departure;
+  /**
+   * Reads the whole body.
+   *
+   * @returns `null` if it is longer than `bytesMax`; what is left is not read.
+   * @throws {Error} If the client broke off.
+   */
+  bytes(bytesMax: number): Promise<Uint8Array<ArrayBuffer> | null>;
+}
+
+/** A body that comes piece by piece. */
+export interface StreamSource {
+  /**
+   * The next bytes, at least one slice; `null` at the proper end. Called again
+   * only after the last call has settled and its bytes were written.
+   *
+   * @throws {Error} If the stream has to be closed without its proper end.
+   */
+  pull(): Promise<readonly Uint8Array<ArrayBuffer>[] | null>;
+  /** Nobody reads on. */
+  cancel(): void;
+}
+
+/** The answer to a {@linkcode ServerRequest}. */
+export interface Reply {
+  /** HTTP status. */
+  readonly status: number;
+  /** Header fields, names in lower case; length and framing are the server's. */
+  readonly headers: ReadonlyArray<readonly [string, string]>;
+  /** The body. */
+  readonly body: Uint8Array<ArrayBuffer> | string | StreamSource | null;
+}

@@ -5,6 +5,7 @@
  */
 import { createHash, timingSafeEqual } from "node:crypto";
 import { GatewayError } from "../errors.ts";
+import type { HeaderFields } from "../ports.ts";
 
 /** One key that was given out. */
 export interface AccessKey {
@@ -32,7 +33,7 @@ export class Access {
    * @returns The key's name; `null` where no keys are set.
    * @throws {GatewayError} `missing_api_key` or `invalid_api_key`.
    */
-  tenantOf(headers: Headers): string | null {
+  tenantOf(headers: HeaderFields): string | null {
     if (this.#keys.length === 0) return null;
     const key = keyIn(headers);
     if (key === null) {
@@ -54,7 +55,7 @@ export class Access {
   }
 }
 
-function keyIn(headers: Headers): string | null {
+function keyIn(headers: HeaderFields): string | null {
   const bearer = /^bearer\s+(\S+)\s*$/i.exec(headers.get("authorization") ?? "");
   return bearer?.[1] ?? headers.get("x-api-key") ?? headers.get("api-key");
 }

@@ -1,21 +1,24 @@
 /**
  * The client side over HTTP: routes of the OpenAI and Anthropic APIs.
  *
- * A route translates: HTTP in, one call to the relay, HTTP out. Routing,
- * retries and streams live behind {@linkcode Completions}.
+ * A route translates: HTTP in, one call to the relay, HTTP out. Routing to
+ * backends, retries and streams live behind {@linkcode Completions}.
  *
- * `@std/http` would stand here (media types, status names, SSE): it is on JSR
- * only, so Deno's server and Hono do its part.
+ * Of Hono this side uses the router alone: requests and replies are the
+ * gateway's own, since `Request` and `Response` cost more than all routing.
  *
  * @module
  */
-import { type Context, Hono } from "hono";
+import { RegExpRouter } from "hono/router/reg-exp-router";
+import { SmartRouter } from "hono/router/smart-router";
+import { TrieRouter } from "hono/router/trie-router";
 import type { ErrorDetail } from "../backends/error_shape.ts";
 import type { Surface } from "../backends/surface.ts";
 import { GatewayError } from "../errors.ts";
+import type { Departure, HeaderFields, Reply, ServerRequest } from "../ports.ts";
 import type { Access } from "./access.ts";
 import { type After, type BodyLimits, readBody } from "./body.ts";
-import { errorReply } from "./reply.ts";
+import { errorReply, jsonReply } from "./reply.ts";
 
 /** One request as the relay gets it. */
 export interface CompletionRequest {
@@ -28,11 +31,11 @@ export interface CompletionRequest {
   /** Who asks, where keys are set. */
   readonly tenant: string | null;
   /** The client's headers. */
-  readonly headers: Headers;
+  readonly headers: HeaderFields;
   /** When it had arrived, on the gateway's clock. */
   readonly startedMs: number;
   /** Aborts when the client goes away. */
-  readonly signal: AbortSignal;
+  readonly signal: Departure;
 }
 
 /** What the routes need from the gateway, and nothing more. */
@@ -44,7 +47,7 @@ export interface Completions {
    *
    * @throws What {@linkcode AppParts.explain} understands.
    */
-  complete(request: CompletionRequest): Promise<Response>;
+  complete(request: CompletionRequest): Promise<Reply>;
 }
 
 /** An error, explained to a client. */
@@ -85,38 +88,42 @@ const SURFACES: ReadonlyArray<readonly [string, Surface]> = [
   ["/v1/messages", "messages"],
 ];
 
+/** Answers a client's request. */
+export type App = (request: ServerRequest) => Promise<Reply>;
+
+type Handler = (request: ServerRequest, param: string) => Reply | Promise<Reply>;
+
 /** Builds the routes. */
-export function createApp(parts: AppParts): Hono {
-  const app = new Hono();
+export function createApp(parts: AppParts): App {
+  const router = new SmartRouter<Handler>({ routers: [new RegExpRouter(), new TrieRouter()] });
   for (const [path, surface] of SURFACES) {
-    app.post(path, (c) => handle(parts, surface, c.req.raw));
-    app.all(path, (c) => methodNotAllowed(parts, surface, c));
+    router.add("ALL", path, (request) => handle(parts, surface, request));
   }
-  app.get("/v1/models", (c) => guarded(parts, c, () => listModels(parts, c)));
-  app.get("/v1/models/:model{.+}", (c) => guarded(parts, c, () => showModel(parts, c)));
-  app.get("/healthz", (c) => c.json({ status: "ok" }));
-  app.notFound((c) => {
-    const { pathname } = new URL(c.req.url);
-    const error = new GatewayError(
-      "not_found",
-      `Cannot find ${c.req.method} ${pathname.slice(0, 200)}: this gateway has ` +
-        `${SURFACES.map(([path]) => `POST ${path}`).join(", ")} and GET /v1/models`,
-    );
-    return refuse(parts, surfaceOf(c.req.raw), error, parts.nextRequestId());
-  });
-  app.onError((error, c) => refuse(parts, surfaceOf(c.req.raw), error, parts.nextRequestId()));
-  return app;
+  router.add("GET", "/v1/models", (request) => listModels(parts, request));
+  router.add("GET", "/v1/models/:model{.+}", (request, id) => showModel(parts, request, id));
+  router.add("GET", "/healthz", () => jsonReply({ status: "ok" }));
+  return async (request) => {
+    const path = pathOf(request.url);
+    const [handlers, stash] = router.match(request.method, path);
+    const [found] = handlers;
+    if (found === undefined) return notFound(parts, request, path);
+    const [handler, params] = found;
+    const place = params["model"];
+    const param = typeof place === "number" ? stash?.[place] : place;
+    return await guarded(parts, request, () => handler(request, param ?? ""));
+  };
 }
 
-async function handle(parts: AppParts, surface: Surface, request: Request): Promise<Response> {
+async function handle(parts: AppParts, surface: Surface, request: ServerRequest): Promise<Reply> {
   const startedMs = parts.nowMs();
-  const requestId = requestIdOf(request.headers) ?? parts.nextRequestId();
+  const { headers, signal, method } = request;
+  const requestId = requestIdOf(headers) ?? parts.nextRequestId();
   try {
+    if (method !== "POST") throw methodNotAllowed(request);
     if (!parts.accepting()) throw shuttingDown();
-    checkHead(request.headers, parts.limits.headersBytes);
-    const tenant = parts.access.tenantOf(request.headers);
+    checkHead(headers, parts.limits.headersBytes);
+    const tenant = parts.access.tenantOf(headers);
     const text = await readBody(request, parts.limits, parts.after);
-    const { headers, signal } = request;
     return await parts.completions.complete({
       surface,
       text,
@@ -131,22 +138,35 @@ async function handle(parts: AppParts, surface: Surface, request: Request): Prom
   }
 }
 
-function guarded(parts: AppParts, c: Context, answer: () => Response): Response {
+/** Whatever a route throws is explained to the client. */
+async function guarded(
+  parts: AppParts,
+  request: ServerRequest,
+  answer: () => Reply | Promise<Reply>,
+): Promise<Reply> {
   try {
-    checkHead(c.req.raw.headers, parts.limits.headersBytes);
-    parts.access.tenantOf(c.req.raw.headers);
-    return answer();
+    return await answer();
   } catch (error) {
-    return refuse(parts, surfaceOf(c.req.raw), error, parts.nextRequestId());
+    return refuse(parts, surfaceOf(request), error, parts.nextRequestId());
   }
 }
 
-function listModels(parts: AppParts, c: Context): Response {
+function notFound(parts: AppParts, request: ServerRequest, path: string): Reply {
+  const error = new GatewayError(
+    "not_found",
+    `Cannot find ${request.method} ${path.slice(0, 200)}: this gateway has ` +
+      `${SURFACES.map(([known]) => `POST ${known}`).join(", ")} and GET /v1/models`,
+  );
+  return refuse(parts, surfaceOf(request), error, parts.nextRequestId());
+}
+
+function listModels(parts: AppParts, request: ServerRequest): Reply {
+  admit(parts, request);
   const { models } = parts.completions;
-  if (surfaceOf(c.req.raw) !== "messages") {
-    return c.json({ object: "list", data: models.map((id) => openAiModel(id, parts)) });
+  if (surfaceOf(request) !== "messages") {
+    return jsonReply({ object: "list", data: models.map((id) => openAiModel(id, parts)) });
   }
-  return c.json({
+  return jsonReply({
     data: models.map((id) => anthropicModel(id, parts)),
     first_id: models[0] ?? null,
     last_id: models.at(-1) ?? null,
@@ -154,8 +174,9 @@ function listModels(parts: AppParts, c: Context): Response {
   });
 }
 
-function showModel(parts: AppParts, c: Context): Response {
-  const id = c.req.param("model") ?? "";
+function showModel(parts: AppParts, request: ServerRequest, encoded: string): Reply {
+  admit(parts, request);
+  const id = decoded(encoded);
   if (!parts.completions.models.includes(id)) {
     throw new GatewayError(
       "model_not_found",
@@ -163,8 +184,13 @@ function showModel(parts: AppParts, c: Context): Response {
       { param: "model" },
     );
   }
-  const anthropic = surfaceOf(c.req.raw) === "messages";
-  return c.json(anthropic ? anthropicModel(id, parts) : openAiModel(id, parts));
+  const anthropic = surfaceOf(request) === "messages";
+  return jsonReply(anthropic ? anthropicModel(id, parts) : openAiModel(id, parts));
+}
+
+function admit(parts: AppParts, request: ServerRequest): void {
+  checkHead(request.headers, parts.limits.headersBytes);
+  parts.access.tenantOf(request.headers);
 }
 
 function openAiModel(id: string, parts: AppParts): Record<string, unknown> {
@@ -176,38 +202,50 @@ function anthropicModel(id: string, parts: AppParts): Record<string, unknown> {
   return { type: "model", id, display_name: id, created_at: created };
 }
 
-function methodNotAllowed(parts: AppParts, surface: Surface, c: Context): Response {
-  const error = new GatewayError(
+function methodNotAllowed(request: ServerRequest): GatewayError {
+  return new GatewayError(
     "method_not_allowed",
-    `Cannot ${c.req.method} ${new URL(c.req.url).pathname}: only POST is answered here`,
+    `Cannot ${request.method} ${pathOf(request.url)}: only POST is answered here`,
   );
-  const reply = refuse(parts, surface, error, parts.nextRequestId());
-  reply.headers.set("allow", "POST");
-  return reply;
 }
 
-function refuse(parts: AppParts, surface: Surface, error: unknown, requestId: string): Response {
+function refuse(parts: AppParts, surface: Surface, error: unknown, requestId: string): Reply {
   const { detail, retryAfterSeconds } = parts.explain(error, requestId);
   return errorReply(surface, detail, requestId, retryAfterSeconds);
 }
 
 /** The shape a client expects where the path alone does not tell. */
-function surfaceOf(request: Request): Surface {
+function surfaceOf(request: ServerRequest): Surface {
   const anthropic = request.headers.has("anthropic-version") ||
-    request.url.includes("/v1/messages");
+    pathOf(request.url).startsWith("/v1/messages");
   return anthropic ? "messages" : "chat";
 }
 
+/** The path of an absolute URL, without query; no URL object on the way of every request. */
+function pathOf(url: string): string {
+  const start = url.indexOf("/", url.indexOf("://") + 3);
+  if (start < 0) return "/";
+  const end = url.slice(start).search(/[?#]/);
+  return end < 0 ? url.slice(start) : url.slice(start, start + end);
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch (error) {
+    if (!(error instanceof URIError)) throw error;
+    return text;
+  }
+}
+
 /** A client may name its request, within reason: the name goes into logs and headers. */
-function requestIdOf(headers: Headers): string | null {
+function requestIdOf(headers: HeaderFields): string | null {
   const id = headers.get("x-request-id");
   return id !== null && /^[\w.:-]{1,128}$/.test(id) ? id : null;
 }
 
-function checkHead(headers: Headers, headersBytes: number): void {
-  let sizeBytes = 0;
-  for (const [name, value] of headers) sizeBytes += name.length + value.length + 4;
-  if (sizeBytes <= headersBytes) return;
+function checkHead(headers: HeaderFields, headersBytes: number): void {
+  if (headers.sizeBytes <= headersBytes) return;
   throw new GatewayError(
     "headers_too_large",
     `Cannot take request: its headers are longer than ${headersBytes} bytes (limits.headersBytes)`,

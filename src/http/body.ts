@@ -4,6 +4,7 @@
  * @module
  */
 import { GatewayError } from "../errors.ts";
+import type { ServerRequest } from "../ports.ts";
 
 /** How much, and how long. */
 export interface BodyLimits {
@@ -25,60 +26,30 @@ const decoder = new TextDecoder("utf-8", { fatal: true });
  * `invalid_utf8`, or `invalid_request` if the client broke off.
  */
 export async function readBody(
-  request: Request,
+  request: ServerRequest,
   limits: BodyLimits,
   after: After,
 ): Promise<string> {
   checkType(request.headers.get("content-type"));
-  const announced = request.headers.get("content-length");
-  if (announced !== null && Number(announced) > limits.bodyBytes) {
-    await request.body?.cancel();
-    throw tooLarge(limits);
-  }
   const late = Promise.withResolvers<never>();
-  late.promise.catch(() => {}); // Not waited for once the body is there.
   const timer = after(limits.bodyMs, () => late.reject(timedOut(limits)));
+  let bytes: Uint8Array | null;
   try {
-    const bytes = announced === null
-      ? await collect(request, limits, late.promise)
-      : await Promise.race([request.bytes(), late.promise]);
-    return decoder.decode(bytes);
-  } catch (error) {
-    throw readable(error);
+    bytes = await Promise.race([request.bytes(limits.bodyBytes), late.promise]);
+  } catch (cause) {
+    if (cause instanceof GatewayError) throw cause;
+    throw new GatewayError("invalid_request", "Cannot read body: the connection broke off", {
+      cause,
+    });
   } finally {
     timer[Symbol.dispose]();
   }
-}
-
-/** A body of unknown length is counted while it comes. */
-async function collect(
-  request: Request,
-  limits: BodyLimits,
-  late: Promise<never>,
-): Promise<Uint8Array> {
-  const reader = request.body?.getReader();
-  if (reader === undefined) return new Uint8Array();
-  const pieces: Uint8Array[] = [];
-  let sizeBytes = 0;
+  if (bytes === null) throw tooLarge(limits);
   try {
-    for (;;) {
-      const { value, done } = await Promise.race([reader.read(), late]);
-      if (done) break;
-      pieces.push(value);
-      sizeBytes += value.byteLength;
-      if (sizeBytes > limits.bodyBytes) throw tooLarge(limits);
-    }
-  } catch (error) {
-    await reader.cancel().catch(() => {}); // What is thrown below says why.
-    throw error;
+    return decoder.decode(bytes);
+  } catch (cause) {
+    throw new GatewayError("invalid_utf8", "Cannot read body: it is no valid UTF-8", { cause });
   }
-  const whole = new Uint8Array(sizeBytes);
-  let offset = 0;
-  for (const piece of pieces) {
-    whole.set(piece, offset);
-    offset += piece.byteLength;
-  }
-  return whole;
 }
 
 function checkType(type: string | null): void {
@@ -88,18 +59,6 @@ function checkType(type: string | null): void {
     `Cannot read body of type ${JSON.stringify(type.slice(0, 100))}: ` +
       'send JSON with the header "content-type: application/json"',
   );
-}
-
-function readable(error: unknown): unknown {
-  if (error instanceof GatewayError) return error;
-  if (error instanceof TypeError && /decod|encoded/i.test(error.message)) {
-    return new GatewayError("invalid_utf8", "Cannot read body: it is no valid UTF-8", {
-      cause: error,
-    });
-  }
-  return new GatewayError("invalid_request", "Cannot read body: the connection broke off", {
-    cause: error,
-  });
 }
 
 function tooLarge(limits: BodyLimits): GatewayError {

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Attempt } from "../balance/types.ts";
+import type { Reply } from "../ports.ts";
 import { GatewayError } from "../errors.ts";
 import { type Answer, AnswerAttempt } from "./answer_attempt.ts";
 import { AttemptFailed } from "./attempt.ts";
@@ -14,7 +15,8 @@ import { reasonOf } from "./reason.ts";
 
 /** Sends a request until one backend has answered in full. */
 export class AnswerExchange extends Exchange<AnswerAttempt> {
-  readonly #reply = Promise.withResolvers<Response>();
+  readonly #reply = Promise.withResolvers<Reply>();
+  readonly #gone = (): void => this.#clientGone();
   readonly #answers = new Map<number, { readonly answer: Answer; readonly atMs: number }>();
 
   /**
@@ -22,13 +24,17 @@ export class AnswerExchange extends Exchange<AnswerAttempt> {
    *
    * @throws {GatewayError | BackendReply} If no backend could answer, or the client is gone.
    */
-  run(): Promise<Response> {
+  run(): Promise<Reply> {
     const { signal } = this.context;
-    const gone = (): void => this.#clientGone();
-    signal.addEventListener("abort", gone, { once: true });
-    if (signal.aborted) gone();
+    signal.addEventListener("abort", this.#gone, { once: true });
+    if (signal.aborted) this.#gone();
     else this.start();
-    return this.#reply.promise.finally(() => signal.removeEventListener("abort", gone));
+    return this.#reply.promise;
+  }
+
+  protected override close(): void {
+    super.close();
+    this.context.signal.removeEventListener("abort", this.#gone);
   }
 
   protected override launch(attempt: Attempt, plan: Plan, route: BackendRoute): void {
@@ -82,11 +88,11 @@ export class AnswerExchange extends Exchange<AnswerAttempt> {
     headers.push(["content-type", "application/json"]);
     const overheadSeconds = this.overheadSeconds(atMs);
     this.finished(run, { status: 200, outcome: "ok", reason: "none", overheadSeconds });
-    this.#reply.resolve(new Response(body, { status: answer.status, headers }));
+    this.#reply.resolve({ status: answer.status, headers, body });
   }
 
   /** The answer in the client's API; `null` if it cannot be translated, which fails the attempt. */
-  #bodyOf(run: AnswerAttempt, plan: Plan, { bytes, reading }: Answer): BodyInit | null {
+  #bodyOf(run: AnswerAttempt, plan: Plan, { bytes, reading }: Answer): Reply["body"] {
     if (plan.translation === null) return bytes;
     const createdSeconds = Math.floor(this.context.ports.clock.wallMs() / 1_000);
     try {
@@ -101,7 +107,7 @@ export class AnswerExchange extends Exchange<AnswerAttempt> {
 
   #clientGone(): void {
     if (this.over) return;
-    this.cancel();
+    this.callOffAll();
     this.finished(null, {
       status: 499,
       outcome: "client_gone",
@@ -109,6 +115,6 @@ export class AnswerExchange extends Exchange<AnswerAttempt> {
       overheadSeconds: null,
     });
     // Nobody reads this; it only ends the handler.
-    this.#reply.resolve(new Response(null, { status: 499 }));
+    this.#reply.resolve({ status: 499, headers: [], body: null });
   }
 }

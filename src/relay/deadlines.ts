@@ -39,12 +39,31 @@ export class Deadlines {
     this.#timer ??= this.#clock.after(this.#everyMs, () => this.#sweep());
   }
 
-  /** Ends it; unknown items are ignored. */
+  /** Ends it; unknown items are ignored. The sweep itself ends when it finds nothing to watch. */
   unwatch(item: Watched): void {
     this.#watched.delete(item);
-    if (this.#watched.size > 0) return;
+  }
+
+  /** Runs `run` once after `delayMs`, to within one sweep: a timer that costs next to nothing. */
+  after(delayMs: number, run: () => void): Disposable {
+    const dueMs = this.#clock.nowMs() + delayMs;
+    const item: Watched & Disposable = {
+      checkLimits: (nowMs) => {
+        if (nowMs < dueMs) return;
+        this.unwatch(item);
+        run();
+      },
+      [Symbol.dispose]: () => this.unwatch(item),
+    };
+    this.watch(item);
+    return item;
+  }
+
+  /** Ends the sweep. */
+  close(): void {
     this.#timer?.[Symbol.dispose]();
     this.#timer = null;
+    this.#watched.clear();
   }
 
   #sweep(): void {

@@ -25,6 +25,7 @@ import { GatewayError } from "../errors.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { RequestOutcome, RequestReason } from "../telemetry/request_metrics.ts";
+import type { Departure } from "../ports.ts";
 import type { Usage } from "../stream/reading.ts";
 import { AttemptCancelled, AttemptFailed, type AttemptPorts, type AttemptRun } from "./attempt.ts";
 import type { AttemptLimits } from "./attempt_state.ts";
@@ -81,7 +82,7 @@ export interface ExchangeContext {
   /** When the request had arrived, on the clock. */
   readonly startedMs: number;
   /** Aborts when the client goes away. */
-  readonly signal: AbortSignal;
+  readonly signal: Departure;
   /** What is counted. */
   readonly metrics: Metrics;
   /** What is written down. */
@@ -153,7 +154,7 @@ export abstract class Exchange<Run extends AttemptRun> {
   }
 
   /** Calls every attempt off: the client is gone, or the gateway ends. */
-  cancel(): void {
+  protected callOffAll(): void {
     if (this.#over) return;
     this.#over = true;
     this.tell({ type: "cancelled" });

@@ -49,6 +49,24 @@ export function canServe(route: BackendRoute, surface: Surface): boolean {
 
 const encoder = new TextEncoder();
 
+/** URLs built so far: an endpoint has a few, and building one costs as much as a pick. */
+const urls = new WeakMap<BackendEndpoint, Map<string, string>>();
+
+function urlOf(endpoint: BackendEndpoint, form: Surface, model: string): string {
+  let known = urls.get(endpoint);
+  if (known === undefined) {
+    known = new Map();
+    urls.set(endpoint, known);
+  }
+  const key = `${form} ${model}`;
+  let url = known.get(key);
+  if (url === undefined) {
+    url = endpointUrl(endpoint, form, model);
+    known.set(key, url);
+  }
+  return url;
+}
+
 /**
  * Plans one attempt.
  *
@@ -89,7 +107,7 @@ export function planAttempt(
   return {
     request: {
       method: "POST",
-      url: endpointUrl(route.endpoint, form, target.model),
+      url: urlOf(route.endpoint, form, target.model),
       headers,
       body: encoder.encode(text),
     },

@@ -11,6 +11,7 @@ import type { Pool } from "../balance/pool.ts";
 import type { PoolPolicy } from "../balance/policy.ts";
 import type { Demand, TargetSpec } from "../balance/types.ts";
 import { GatewayError } from "../errors.ts";
+import type { Departure, Reply } from "../ports.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { AnswerExchange } from "./answer_exchange.ts";
@@ -67,7 +68,7 @@ export interface RelayRequest {
   /** When the request had arrived, on the clock. */
   readonly startedMs: number;
   /** Aborts when the client goes away. */
-  readonly signal: AbortSignal;
+  readonly signal: Departure;
 }
 
 interface Pools {
@@ -128,7 +129,7 @@ export class Relay {
    *
    * @throws {GatewayError | BackendReply} If nobody could.
    */
-  async complete(request: RelayRequest): Promise<Response> {
+  async complete(request: RelayRequest): Promise<Reply> {
     const { inbound } = request;
     const model = this.#parts.models.get(inbound.model);
     if (model === undefined) throw this.#unknownModel(inbound.model);

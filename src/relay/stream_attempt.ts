@@ -37,7 +37,7 @@ export interface StreamFigures {
 export class StreamAttempt extends AttemptRun {
   /** What is ready for the client. */
   readonly frames = new Frames();
-  readonly #progress = new Progress();
+  #progress = new Progress();
   #outlet: Outlet | null = null;
   #scanner: EventScanner | null = null;
   #firstTokenMs: number | null = null;
@@ -65,13 +65,17 @@ export class StreamAttempt extends AttemptRun {
    * Sends the request and reads up to the first content.
    *
    * @param outlet Where events go.
-   * @param eventBytesMax Longest event, in bytes.
+   * @param options `eventBytesMax`: longest event, in bytes; `choices`: how many were asked for.
    * @throws {AttemptFailed} If it failed before any content.
    * @throws {AttemptCancelled} If it was called off.
    */
-  async open(outlet: Outlet, eventBytesMax: number): Promise<void> {
+  async open(
+    outlet: Outlet,
+    options: { readonly eventBytesMax: number; readonly choices: number },
+  ): Promise<void> {
     this.#outlet = outlet;
-    this.#scanner = new EventScanner({ eventBytesMax });
+    this.#scanner = new EventScanner({ eventBytesMax: options.eventBytesMax });
+    this.#progress = new Progress({ choices: options.choices });
     try {
       const response = await this.connect();
       this.#checkType(response);

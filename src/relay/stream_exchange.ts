@@ -18,6 +18,7 @@
 import { errorEvent, isPrefillRejection } from "../backends/error_shape.ts";
 import type { Attempt } from "../balance/types.ts";
 import { GatewayError } from "../errors.ts";
+import type { Reply, StreamSource } from "../ports.ts";
 import { type ContinuationMode, Transcript } from "../stream/continuation.ts";
 import { AttemptCancelled, AttemptFailed } from "./attempt.ts";
 import type { Watched } from "./deadlines.ts";
@@ -31,21 +32,22 @@ import { StreamAttempt } from "./stream_attempt.ts";
 
 const KEEP_ALIVE = new TextEncoder().encode(": keep-alive\n\n");
 
-type Controller = ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
+/** What one pull brings. */
+type Pulled = readonly Uint8Array<ArrayBuffer>[] | null;
 
 /** Sends a request and streams the answer of the first backend that begins one. */
-export class StreamExchange extends Exchange<StreamAttempt> implements Watched {
-  readonly #reply = Promise.withResolvers<Response>();
+export class StreamExchange extends Exchange<StreamAttempt> implements Watched, StreamSource {
+  readonly #reply = Promise.withResolvers<Reply>();
   readonly #gone = (): void => this.#clientGone();
   readonly #queued = new Frames();
   readonly #transcripts = new Map<number, Transcript>();
   #transcript: Transcript | null = null;
-  #controller: Controller | null = null;
   #winner: StreamAttempt | null = null;
   #last: StreamAttempt | null = null;
   #ending: "clean" | "abnormal" | null = null;
-  #changed = Promise.withResolvers<void>();
-  #pulling = false;
+  /** The client's open demand for bytes. */
+  #demand: PromiseWithResolvers<Pulled> | null = null;
+  #reading = false;
   #responded = false;
   #continuing = false;
   #lastWriteMs: number;
@@ -63,7 +65,7 @@ export class StreamExchange extends Exchange<StreamAttempt> implements Watched {
    *
    * @throws {GatewayError | BackendReply} If no backend could begin an answer.
    */
-  run(): Promise<Response> {
+  run(): Promise<Reply> {
     const { signal, ports, limits, metrics } = this.context;
     metrics.streamsOpen(1);
     signal.addEventListener("abort", this.#gone, { once: true });
@@ -77,17 +79,26 @@ export class StreamExchange extends Exchange<StreamAttempt> implements Watched {
     if (nowMs - this.#lastWriteMs < this.context.limits.keepAliveMs || this.#ending !== null) {
       return;
     }
-    if (!this.#responded) {
-      this.#respond(null);
-      this.#queued.push(KEEP_ALIVE);
-      this.#signal();
-    } else if (this.#pulling && this.#queued.empty) {
-      this.#controller?.enqueue(KEEP_ALIVE);
-    } else {
-      return; // The client has not read what it was sent; another comment helps nobody.
-    }
+    if (!this.#responded) this.#respond(null);
+    // Bytes that wait for the client: it does not read, and a comment would not help it.
+    else if (this.#demand === null || !this.#queued.empty) return;
+    this.#queued.push(KEEP_ALIVE);
+    this.#supply();
     this.#lastWriteMs = nowMs;
     this.context.metrics.keepAlive();
+  }
+
+  /** The client has room: gives it what is queued, or reads on until there is something. */
+  pull(): Promise<Pulled> {
+    const demand = Promise.withResolvers<Pulled>();
+    this.#demand = demand;
+    this.#supply();
+    return demand.promise;
+  }
+
+  /** Nobody reads on. */
+  cancel(): void {
+    this.#clientGone();
   }
 
   protected override launch(attempt: Attempt, plan: Plan, route: BackendRoute): void {
@@ -121,7 +132,7 @@ export class StreamExchange extends Exchange<StreamAttempt> implements Watched {
     if (this.#continuing) this.#countContinuation("failed");
     this.#queued.pushText(errorEvent(this.context.inbound.surface, detail));
     this.#ending = "abnormal";
-    this.#signal();
+    this.#supply();
   }
 
   /** How to carry on: with a prefill where the target takes one, else from the start. */
@@ -161,7 +172,7 @@ export class StreamExchange extends Exchange<StreamAttempt> implements Watched {
       transcript,
       splicing: mode !== null,
     });
-    run.open(outlet, limits.eventBytes).then(
+    run.open(outlet, { eventBytesMax: limits.eventBytes, choices: inbound.choices }).then(
       () => this.#begun(run),
       (error) => {
         if (mode === "prefill" && this.#prefillRefused(run, error)) {
@@ -204,7 +215,7 @@ export class StreamExchange extends Exchange<StreamAttempt> implements Watched {
     }
     this.#respond(run);
     if (run.ended) this.#complete(run);
-    this.#signal();
+    this.#supply();
   }
 
   #failed(run: StreamAttempt, error: unknown): void {
@@ -252,64 +263,46 @@ export class StreamExchange extends Exchange<StreamAttempt> implements Watched {
       this.#overheadSeconds = this.overheadSeconds(answeredMs);
       headers.push(...this.answerHeaders(run, answeredMs));
     }
-    const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
-      start: (controller) => {
-        this.#controller = controller;
+    this.#reply.resolve({ status: 200, headers, body: this });
+  }
+
+  /** Meets the open demand, if there is something to meet it with; else reads on. */
+  #supply(): void {
+    const demand = this.#demand;
+    if (demand === null) return;
+    if (!this.#queued.empty) {
+      this.#demand = null;
+      this.#lastWriteMs = this.context.ports.clock.nowMs();
+      demand.resolve(this.#queued.take());
+    } else if (this.#ending === "clean") {
+      this.#demand = null;
+      demand.resolve(null);
+    } else if (this.#ending === "abnormal") {
+      this.#demand = null;
+      demand.reject(new Error("Cannot end stream: its answer is not complete"));
+    } else if (this.#winner !== null && !this.#reading) {
+      this.#read(this.#winner);
+    }
+  }
+
+  /** One piece of the backend's; never more than one at a time. */
+  #read(winner: StreamAttempt): void {
+    this.#reading = true;
+    winner.advance().then(
+      () => {
+        this.#reading = false;
+        this.#takeFrames(winner);
+        if (winner.ended) this.#complete(winner);
+        this.#supply();
       },
-      pull: (controller) => this.#pull(controller),
-      cancel: () => this.#clientGone(),
-    }, { highWaterMark: 0 });
-    this.#reply.resolve(new Response(body, { status: 200, headers }));
-  }
-
-  /** The client has room: gives it what is queued, or reads on until there is something. */
-  async #pull(controller: Controller): Promise<void> {
-    this.#pulling = true;
-    try {
-      for (;;) {
-        if (!this.#queued.empty) {
-          for (const bytes of this.#queued.take()) controller.enqueue(bytes);
-          this.#lastWriteMs = this.context.ports.clock.nowMs();
-          if (this.#ending === "clean") controller.close();
-          return;
-        }
-        if (this.#ending === "clean") return controller.close();
-        if (this.#ending === "abnormal") {
-          return controller.error(this.#abortLine());
-        }
-        if (this.#winner !== null) await this.#advance(this.#winner);
-        else await this.#changed.promise;
-      }
-    } finally {
-      this.#pulling = false;
-    }
-  }
-
-  /**
-   * The reason of an abnormal close. Deno's server prints it to standard error,
-   * whatever it is, so it is a log line.
-   */
-  #abortLine(): string {
-    return JSON.stringify({
-      time: new Date(this.context.ports.clock.wallMs()).toISOString(),
-      level: "warn",
-      event: "stream.aborted",
-      "request.id": this.context.requestId,
-    });
-  }
-
-  async #advance(winner: StreamAttempt): Promise<void> {
-    try {
-      await winner.advance();
-    } catch (error) {
-      this.#takeFrames(winner);
-      this.#winner = null;
-      if (error instanceof AttemptCancelled) return;
-      this.#failed(winner, error);
-      return;
-    }
-    this.#takeFrames(winner);
-    if (winner.ended) this.#complete(winner);
+      (error) => {
+        this.#reading = false;
+        this.#takeFrames(winner);
+        if (this.#winner === winner) this.#winner = null;
+        if (!(error instanceof AttemptCancelled)) this.#failed(winner, error);
+        this.#supply();
+      },
+    );
   }
 
   #takeFrames(run: StreamAttempt): void {
@@ -345,18 +338,18 @@ export class StreamExchange extends Exchange<StreamAttempt> implements Watched {
 
   #clientGone(): void {
     if (this.over) return;
-    this.cancel();
+    this.callOffAll();
     this.#shut();
     this.#winner = null;
     this.#ending = "abnormal";
-    this.#signal();
+    this.#supply();
     this.finished(this.#last, {
       status: this.#responded ? 200 : 499,
       outcome: "client_gone",
       reason: "none",
       overheadSeconds: this.#overheadSeconds,
     });
-    if (!this.#responded) this.#reply.resolve(new Response(null, { status: 499 }));
+    if (!this.#responded) this.#reply.resolve({ status: 499, headers: [], body: null });
   }
 
   /** Ends timers and listeners. */
@@ -369,10 +362,5 @@ export class StreamExchange extends Exchange<StreamAttempt> implements Watched {
 
   #countContinuation(result: "completed" | "mismatch" | "failed"): void {
     this.context.metrics.continuation({ model: this.context.rules.name, result });
-  }
-
-  #signal(): void {
-    this.#changed.resolve();
-    this.#changed = Promise.withResolvers<void>();
   }
 }
