@@ -93,6 +93,8 @@ export function failureWords(reason: FailureReason): string {
 
 /** An attempt on the wire. */
 export abstract class AttemptRun implements Watched {
+  /** Place among what the sweep watches. */
+  rosterPlace = -1;
   /** The balancer's record of it. */
   readonly attempt: Attempt;
   /** Headers of the answer, once there. */

@@ -8,9 +8,10 @@
  * @module
  */
 import type { Clock } from "../ports.ts";
+import { Roster, type Rostered } from "./roster.ts";
 
 /** Something with a time limit. */
-export interface Watched {
+export interface Watched extends Rostered {
   /** Looks whether a limit has passed, and acts on it. */
   checkLimits(nowMs: number): void;
 }
@@ -19,7 +20,7 @@ export interface Watched {
 export class Deadlines {
   readonly #clock: Clock;
   readonly #everyMs: number;
-  readonly #watched = new Set<Watched>();
+  readonly #watched = new Roster<Watched>();
   #timer: Disposable | null = null;
 
   /** `everyMs`: time between two sweeps, the error that every limit may have. */
@@ -48,6 +49,7 @@ export class Deadlines {
   after(delayMs: number, run: () => void): Disposable {
     const dueMs = this.#clock.nowMs() + delayMs;
     const item: Watched & Disposable = {
+      rosterPlace: -1,
       checkLimits: (nowMs) => {
         if (nowMs < dueMs) return;
         this.unwatch(item);
@@ -63,13 +65,13 @@ export class Deadlines {
   close(): void {
     this.#timer?.[Symbol.dispose]();
     this.#timer = null;
-    this.#watched.clear();
+    for (const item of this.#watched.snapshot()) this.#watched.delete(item);
   }
 
   #sweep(): void {
     this.#timer = null;
     const nowMs = this.#clock.nowMs();
-    for (const item of [...this.#watched]) item.checkLimits(nowMs);
+    for (const item of this.#watched.snapshot()) item.checkLimits(nowMs);
     if (this.#watched.size === 0) return;
     this.#timer ??= this.#clock.after(this.#everyMs, () => this.#sweep());
   }

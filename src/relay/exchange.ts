@@ -32,6 +32,7 @@ import type { AttemptLimits } from "./attempt_state.ts";
 import type { Inbound } from "./inbound.ts";
 import { type Refusal, refusalOf } from "./outcome.ts";
 import { type BackendRoute, type Plan, planAttempt } from "./plan.ts";
+import type { Rostered } from "./roster.ts";
 
 /** What the configuration says about a model. */
 export interface ModelRules {
@@ -87,6 +88,8 @@ export interface ExchangeContext {
   readonly metrics: Metrics;
   /** What is written down. */
   readonly log: Log;
+  /** Told once the request is over for its client. */
+  readonly left: (exchange: Rostered) => void;
 }
 
 /** What an attempt showed when it was settled. */
@@ -122,7 +125,9 @@ export const NO_FIGURES: AttemptFigures = {
 const ENDING_MS = 700;
 
 /** One client request. */
-export abstract class Exchange<Run extends AttemptRun> {
+export abstract class Exchange<Run extends AttemptRun> implements Rostered {
+  /** Place among the requests under way. */
+  rosterPlace = -1;
   /** What the request is about. */
   protected readonly context: ExchangeContext;
   /** Attempts on the wire. */
@@ -131,11 +136,7 @@ export abstract class Exchange<Run extends AttemptRun> {
   readonly #failures = new Map<number, AttemptFailed>();
   #wake: Disposable | null = null;
   #firstSendMs: number | null = null;
-  readonly #ended = Promise.withResolvers<void>();
   #over = false;
-
-  /** Settles once the request is over for its client. */
-  readonly ended: Promise<void> = this.#ended.promise;
 
   /** Takes a request; {@linkcode start} sends it. */
   constructor(context: ExchangeContext) {
@@ -186,7 +187,7 @@ export abstract class Exchange<Run extends AttemptRun> {
     this.#over = true;
     this.#wake?.[Symbol.dispose]();
     this.#wake = null;
-    this.#ended.resolve();
+    this.context.left(this);
   }
 
   /** Ends the request from outside, with an error. */

@@ -19,6 +19,7 @@ import type { AttemptPorts } from "./attempt.ts";
 import type { ExchangeContext, ModelRules, RelayLimits } from "./exchange.ts";
 import type { Inbound } from "./inbound.ts";
 import type { BackendRoute } from "./plan.ts";
+import { Roster, type Rostered } from "./roster.ts";
 import { StreamExchange } from "./stream_exchange.ts";
 
 /** A model as the relay knows it. */
@@ -90,7 +91,8 @@ export class Relay {
   readonly #parts: RelayParts;
   /** By model, then by surface; `null` where no backend has that API. */
   readonly #pools = new Map<string, Map<Surface, Pools | null>>();
-  readonly #running = new Set<AnswerExchange | StreamExchange>();
+  readonly #running = new Roster<AnswerExchange | StreamExchange>();
+  readonly #left = (exchange: Rostered): void => this.#leave(exchange);
   #idle: PromiseWithResolvers<void> | null = null;
 
   /** Takes its parts; nothing is sent yet. */
@@ -145,7 +147,6 @@ export class Relay {
     this.#parts.metrics.requestStarted({ surface: inbound.surface, model: model.rules.name });
     const exchange = inbound.stream ? new StreamExchange(context) : new AnswerExchange(context);
     this.#running.add(exchange);
-    exchange.ended.then(() => this.#leave(exchange));
     return await exchange.run();
   }
 
@@ -158,14 +159,14 @@ export class Relay {
 
   /** Ends what is still under way: with an error, never as if it were complete. */
   abort(): void {
-    for (const exchange of [...this.#running]) {
+    for (const exchange of this.#running.snapshot()) {
       exchange.interrupt(
         new GatewayError("shutting_down", "Cannot finish answer: the gateway is shutting down"),
       );
     }
   }
 
-  #leave(exchange: AnswerExchange | StreamExchange): void {
+  #leave(exchange: Rostered): void {
     this.#running.delete(exchange);
     if (this.#running.size > 0) return;
     this.#idle?.resolve();
@@ -189,6 +190,7 @@ export class Relay {
       signal,
       metrics,
       log,
+      left: this.#left,
     };
   }
 

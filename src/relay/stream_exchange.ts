@@ -36,9 +36,13 @@ const KEEP_ALIVE = new TextEncoder().encode(": keep-alive\n\n");
 type Pulled = readonly Uint8Array<ArrayBuffer>[] | null;
 
 /** Sends a request and streams the answer of the first backend that begins one. */
-export class StreamExchange extends Exchange<StreamAttempt> implements Watched, StreamSource {
+export class StreamExchange extends Exchange<StreamAttempt> implements StreamSource {
   readonly #reply = Promise.withResolvers<Reply>();
   readonly #gone = (): void => this.#clientGone();
+  readonly #silence: Watched = {
+    rosterPlace: -1,
+    checkLimits: (nowMs) => this.#keepAlive(nowMs),
+  };
   readonly #queued = new Frames();
   readonly #transcripts = new Map<number, Transcript>();
   #transcript: Transcript | null = null;
@@ -69,13 +73,13 @@ export class StreamExchange extends Exchange<StreamAttempt> implements Watched, 
     const { signal, ports, limits, metrics } = this.context;
     metrics.streamsOpen(1);
     signal.addEventListener("abort", this.#gone, { once: true });
-    if (limits.keepAliveMs > 0) ports.deadlines.watch(this);
+    if (limits.keepAliveMs > 0) ports.deadlines.watch(this.#silence);
     if (signal.aborted) this.#gone();
     else this.start();
     return this.#reply.promise;
   }
 
-  checkLimits(nowMs: number): void {
+  #keepAlive(nowMs: number): void {
     if (nowMs - this.#lastWriteMs < this.context.limits.keepAliveMs || this.#ending !== null) {
       return;
     }
@@ -355,7 +359,7 @@ export class StreamExchange extends Exchange<StreamAttempt> implements Watched, 
   /** Ends timers and listeners. */
   #shut(): void {
     this.close();
-    this.context.ports.deadlines.unwatch(this);
+    this.context.ports.deadlines.unwatch(this.#silence);
     this.context.signal.removeEventListener("abort", this.#gone);
     this.context.metrics.streamsOpen(-1);
   }
