@@ -66,6 +66,8 @@ export interface Gateway {
   readonly admin: { fetch(request: Request): Promise<Response> };
   /** Requests under way. */
   readonly running: number;
+  /** Takes a measurement of how late the event loop ran a timer. */
+  reportLag(seconds: number): void;
   /**
    * Takes no more requests and waits for those under way; after `graceMs` the
    * rest is ended with an error.
@@ -203,6 +205,7 @@ function assemble(parts: Assembly): Gateway {
     },
     fetch: async (request) => fetchResponse(await app(serverRequest(request))),
     admin: { fetch: async (request) => await admin.fetch(request) },
+    reportLag: (seconds) => metrics.eventLoopLag(seconds),
     get running() {
       return relay.running;
     },

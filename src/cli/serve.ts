@@ -7,6 +7,7 @@ import { systemClock } from "../runtime/clock.ts";
 import { createLog } from "../telemetry/log.ts";
 import { VERSION } from "../version.ts";
 import { type Options, textOption } from "./arguments.ts";
+import { createLineWriter } from "./line_writer.ts";
 import { CONFIG_FILE, loadSecrets, readConfig, withAddresses } from "./read_config.ts";
 import { startServer, stopSignal } from "./server.ts";
 import type { Terminal } from "./terminal.ts";
@@ -15,9 +16,17 @@ import type { Terminal } from "./terminal.ts";
 export async function serve(options: Options, terminal: Terminal): Promise<number> {
   const file = textOption(options, "config") ?? CONFIG_FILE;
   const config = withAddresses(readConfig(file), options);
-  // Start and stop are always told: whoever watches waits for these lines.
-  const log = createLog({ write: terminal.print, clock: systemClock, level: "info" });
-  const server = startServer(loadSecrets(config), terminal.print);
+  const lines = createLineWriter(Deno.stdout);
+  // Start and stop are always told, and at once: whoever watches waits for these lines.
+  const log = createLog({
+    clock: systemClock,
+    level: "info",
+    write(line) {
+      lines.flush();
+      terminal.print(line);
+    },
+  });
+  const server = startServer(loadSecrets(config), lines.write);
   log.info("serving", {
     version: VERSION,
     url: server.url,

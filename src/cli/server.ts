@@ -36,6 +36,9 @@ export interface Server {
 /** Idle connections and slow readers get this long after the last answer was produced. */
 const CLOSE_MS = 2_000;
 
+/** Time between two looks at the event loop. */
+const LAG_EVERY_MS = 250;
+
 /**
  * Starts a gateway and its listeners.
  *
@@ -60,10 +63,12 @@ export function startServer(
     void clients.stop(0);
     throw error;
   }
+  const lag = watchLag(gateway);
   return {
     url: clients.url,
     adminUrl: admin?.url ?? null,
     async stop() {
+      clearInterval(lag);
       // Not awaited before draining: it ends when the last answer has ended.
       const graceMs = config.shutdown.graceSeconds * 1_000;
       const closed = clients.stop(graceMs + CLOSE_MS);
@@ -73,6 +78,16 @@ export function startServer(
       await admin?.stop(CLOSE_MS);
     },
   };
+}
+
+/** Measures how late the event loop runs a timer. */
+function watchLag(gateway: Gateway): ReturnType<typeof setInterval> {
+  let dueMs = performance.now() + LAG_EVERY_MS;
+  return setInterval(() => {
+    const nowMs = performance.now();
+    gateway.reportLag(Math.max(0, nowMs - dueMs) / 1_000);
+    dueMs = nowMs + LAG_EVERY_MS;
+  }, LAG_EVERY_MS);
 }
 
 function startAdmin(config: Config, gateway: Gateway): Listener | null {
