@@ -5,12 +5,12 @@
  * scenario: direct, nginx, portkey, weir, and again) and medians compared. All
  * processes share the machine's cores: compare columns within one run only.
  *
- *     deno run -A bench/data_path.ts [--quick] [--rounds=4] [--gap=20] [--long]
+ *     deno task bench:data-path [--quick] [--rounds=4] [--gap=20] [--long]
  *       [--peers=nginx,portkey,passthrough,weir] [--out=bench/results/data_path.json]
  *
  * nginx comes from the system (Debian: package `nginx`), Portkey's gateway from
  * npm into a cache folder. A peer that cannot be had is skipped, and named. Deno
- * reads `/proc` with all permissions only, hence `-A`.
+ * reads `/proc` through `cat`.
  *
  * @module
  */

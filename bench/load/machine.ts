@@ -20,7 +20,8 @@ export interface Machine {
 
 /** Describes this machine (Linux). */
 export async function describeMachine(): Promise<Machine> {
-  const cpus = await Deno.readTextFile("/proc/cpuinfo");
+  const { stdout } = await new Deno.Command("cat", { args: ["/proc/cpuinfo"] }).output();
+  const cpus = new TextDecoder().decode(stdout);
   return {
     cpu: /^model name\s*: (.*)$/m.exec(cpus)?.[1] ?? "unknown",
     cores: navigator.hardwareConcurrency,
