@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { Registry } from "prom-client";
+import { Registry } from "./telemetry/prometheus.ts";
 import { credentialHeaders } from "./backends/endpoint.ts";
 import { Balancer } from "./balance/balancer.ts";
 import type { BalancerPolicy } from "./balance/policy.ts";

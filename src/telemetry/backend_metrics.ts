@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { Gauge, type Registry } from "prom-client";
+import { Gauge, type Registry } from "./prometheus.ts";
 import type { TargetSnapshot } from "../balance/types.ts";
 
 /** Numbers of the breaker's states: 0 closed, 1 half-open, 2 open. */

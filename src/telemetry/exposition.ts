@@ -8,7 +8,8 @@
  *
  * @module
  */
-import { type Metric, Registry } from "prom-client";
+import type { Metric } from "prom-client";
+import { Registry } from "./prometheus.ts";
 
 /** A scrape's answer. */
 export interface Exposition {

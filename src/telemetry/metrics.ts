@@ -13,7 +13,7 @@
  *
  * @module
  */
-import { Counter, Gauge, type Registry } from "prom-client";
+import { Counter, Gauge, type Registry } from "./prometheus.ts";
 import type { FailureReason, TargetSnapshot } from "../balance/types.ts";
 import {
   type AttemptMetrics,

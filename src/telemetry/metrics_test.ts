@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Registry } from "prom-client";
+import { Registry } from "./prometheus.ts";
 import type { TargetSnapshot } from "../balance/types.ts";
 import type { AttemptRecord, Semconv } from "./attempt_metrics.ts";
 import { renderMetrics } from "./exposition.ts";

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { Counter, Gauge, type Registry } from "prom-client";
+import { Counter, Gauge, type Registry } from "./prometheus.ts";
 
 /** Where the figures come from. */
 export interface ProcessReaders {
