@@ -4,6 +4,9 @@
  *
  * @module
  */
+import type { Gateway } from "../gateway.ts";
+import { systemClock } from "../runtime/clock.ts";
+import { serveHttp } from "../runtime/http_server.ts";
 import { CommandError, systemRefusal } from "./command_error.ts";
 import { hostAndPort } from "./permissions.ts";
 
@@ -27,26 +30,37 @@ export interface Listener {
 }
 
 /**
- * Starts to listen.
+ * Listens for clients, with the gateway's own server: Deno's does not notice a
+ * client that leaves before its answer has begun.
  *
- * @param purpose What for, as it is called in errors: `clients`.
  * @throws {CommandError} If the address cannot be had.
  */
-export function listen(
-  purpose: string,
-  address: Address,
-  handle: (request: Request) => Promise<Response>,
-): Listener {
-  const place = hostAndPort(address.host, address.port);
-  const abort = new AbortController();
-  try {
+export function listenForClients(gateway: Gateway, address: Address): Listener {
+  return naming("clients", address, () =>
+    serveHttp({
+      host: address.host,
+      port: address.port,
+      clock: systemClock,
+      handle: (request) => gateway.handle(request),
+      refuse: (status, message) => gateway.refuse(status, message),
+    }));
+}
+
+/**
+ * Listens for operators, with Deno's server; `@std/http` would stand here.
+ *
+ * @throws {CommandError} If the address cannot be had.
+ */
+export function listenForOperators(gateway: Gateway, address: Address): Listener {
+  return naming("operators", address, () => {
+    const abort = new AbortController();
     const server = Deno.serve({
       hostname: address.host,
       port: address.port,
       signal: abort.signal,
       onListen: () => {}, // The command says it in its own way.
       onError: () => new Response("Internal error\n", { status: 500 }), // Not the error's text.
-    }, (request) => handle(request));
+    }, (request) => gateway.admin.fetch(request));
     return {
       url: `http://${hostAndPort(address.host, server.addr.port)}`,
       async stop(limitMs) {
@@ -55,11 +69,17 @@ export function listen(
         clearTimeout(late);
       },
     };
+  });
+}
+
+/** Runs `start`; what the system refuses is told in words. */
+function naming(purpose: string, address: Address, start: () => Listener): Listener {
+  const place = hostAndPort(address.host, address.port);
+  try {
+    return start();
   } catch (cause) {
     const why = systemRefusal(cause, `--allow-net=${place}`);
     if (why === null) throw cause;
-    throw new CommandError(`Cannot listen for ${purpose} on ${place}: ${why}`, {
-      cause,
-    });
+    throw new CommandError(`Cannot listen for ${purpose} on ${place}: ${why}`, { cause });
   }
 }

@@ -14,7 +14,7 @@ import process from "node:process";
 import type { Config } from "../config/schema.ts";
 import { createGateway, type Gateway, type GatewayPorts } from "../gateway.ts";
 import { VERSION } from "../version.ts";
-import { listen, type Listener } from "./listener.ts";
+import { type Listener, listenForClients, listenForOperators } from "./listener.ts";
 import type { LoadedConfig } from "./read_config.ts";
 
 /** What the system says when it wants the process to end. */
@@ -51,11 +51,7 @@ export function startServer(
 ): Server {
   const { config } = loaded;
   const gateway = createGateway(config, portsFor(loaded, writeLog));
-  const clients = listen(
-    "clients",
-    config.listen,
-    (request) => gateway.fetch(request),
-  );
+  const clients = listenForClients(gateway, config.listen);
   let admin: Listener | null = null;
   try {
     admin = startAdmin(config, gateway);
@@ -92,11 +88,7 @@ function watchLag(gateway: Gateway): ReturnType<typeof setInterval> {
 
 function startAdmin(config: Config, gateway: Gateway): Listener | null {
   if (!config.admin.enabled) return null;
-  return listen(
-    "operators",
-    config.admin,
-    (request) => gateway.admin.fetch(request),
-  );
+  return listenForOperators(gateway, config.admin);
 }
 
 /** The outside world of a gateway that runs in this process. */

@@ -10,7 +10,7 @@
 import { UpstreamError } from "../ports.ts";
 import { ChunkDecoder } from "./http1_chunks.ts";
 import { RequestRefusal } from "./http1_request_head.ts";
-import { Slab } from "./slab.ts";
+import type { Slab } from "./slab.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -55,8 +55,8 @@ export class RequestBody {
   /**
    * Asks for the whole.
    *
-   * @param held From `start` to `end` what has come behind the head; {@linkcode take} what is
-   * left of it afterwards while {@linkcode wanted}.
+   * @param held From `start` to `end` what has come behind the head; to be passed to
+   * {@linkcode take} right afterwards.
    * @throws {TypeError} If it was asked for before.
    */
   ask(bytesMax: number, held: Bytes, start: number, end: number): Promise<Bytes | null> {

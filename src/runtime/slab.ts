@@ -30,7 +30,7 @@ export class Slab {
     }
     const piece = this.#slab.subarray(this.#used, this.#used + count);
     this.#used += count;
-    piece.set(count === bytes.length ? bytes : bytes.subarray(start, end));
+    piece.set(bytes.subarray(start, end));
     return piece;
   }
 }

@@ -9,6 +9,8 @@
 import assert from "node:assert/strict";
 import { checkConfig } from "../../src/config/load.ts";
 import { createGateway } from "../../src/gateway.ts";
+import { systemClock } from "../../src/runtime/clock.ts";
+import { serveHttp } from "../../src/runtime/http_server.ts";
 import { INSTANT_PROFILE } from "../../src/simulate/profiles.ts";
 import type { LogEntry } from "../../src/simulate/request_log.ts";
 import { type Simulator, startSimulator } from "../../src/simulate/server.ts";
@@ -35,6 +37,9 @@ const MODEL_BY_STAGE: Readonly<Record<Stage, string>> = {
   whole_answer: "m!silence=60",
 };
 
+/** Requests of one packet and of many. */
+const PROMPTS = ["hi", "x".repeat(1_500), "y".repeat(40_000)];
+
 /** One trial. */
 export interface Abort {
   /** Where the request stood. */
@@ -59,17 +64,16 @@ export async function runAborts(trials: number): Promise<Abort[]> {
   });
   const learnedMs = new Map<string, number>();
   const gateway = createGateway(checkConfig(config(simulator)));
-  const server = Deno.serve({
+  const server = serveHttp({
+    host: "127.0.0.1",
     port: 0,
-    hostname: "127.0.0.1",
-    onListen: () => {},
-  }, (request) => {
-    const id = request.headers.get("x-request-id") ?? "";
-    request.signal.addEventListener(
-      "abort",
-      () => learnedMs.set(id, nowMs()),
-    );
-    return gateway.fetch(request);
+    clock: systemClock,
+    refuse: (status, message) => gateway.refuse(status, message),
+    handle(request) {
+      const id = request.headers.get("x-request-id") ?? "";
+      request.signal.addEventListener("abort", () => learnedMs.set(id, nowMs()));
+      return gateway.handle(request);
+    },
   });
   const aborts: Abort[] = [];
   try {
@@ -80,12 +84,8 @@ export async function runAborts(trials: number): Promise<Abort[]> {
       const started = Promise.withResolvers<void>();
       waiting.set(id, settled);
       arrived.set(id, started);
-      await leave(
-        `http://127.0.0.1:${server.addr.port}`,
-        stage,
-        id,
-        started.promise,
-      );
+      const prompt = PROMPTS[trial % PROMPTS.length] ?? "";
+      await leave(server.url, stage, id, started.promise, prompt);
       const entry = await settled.promise;
       assert.ok(
         entry.clientGoneAtMs !== null,
@@ -103,7 +103,7 @@ export async function runAborts(trials: number): Promise<Abort[]> {
     assert.equal(gateway.running, 0);
   } finally {
     await gateway.close();
-    await server.shutdown();
+    await server.stop(1_000);
     await simulator.close();
   }
   return aborts;
@@ -114,6 +114,7 @@ async function leave(
   stage: Stage,
   requestId: string,
   arrived: Promise<void>,
+  prompt: string,
 ): Promise<void> {
   const controller = new AbortController();
   const stream = stage !== "whole_answer";

@@ -5,6 +5,8 @@
  */
 import { checkConfig } from "../../src/config/load.ts";
 import { createGateway, type Gateway, type GatewayPorts } from "../../src/gateway.ts";
+import { systemClock } from "../../src/runtime/clock.ts";
+import { serveHttp } from "../../src/runtime/http_server.ts";
 
 /** A gateway that listens. */
 export interface ServedGateway extends AsyncDisposable {
@@ -33,24 +35,27 @@ export function serveGateway(
     writeLog: (line) => log.push(JSON.parse(line)),
     ...ports,
   });
-  const server = Deno.serve(
-    { port: 0, hostname: "127.0.0.1", onListen: () => {} },
-    (request) => gateway.fetch(request),
-  );
+  const server = serveHttp({
+    host: "127.0.0.1",
+    port: 0,
+    clock: systemClock,
+    handle: (request) => gateway.handle(request),
+    refuse: (status, message) => gateway.refuse(status, message),
+  });
   const metrics = async (): Promise<string> => {
     return await (await gateway.admin.fetch(
       new Request("http://admin/metrics"),
     )).text();
   };
   return {
-    url: `http://127.0.0.1:${server.addr.port}`,
+    url: server.url,
     gateway,
     log,
     metrics,
     metric: async (name, labels = {}) => sumOf(await metrics(), name, labels),
     async [Symbol.asyncDispose]() {
       await gateway.close();
-      await server.shutdown();
+      await server.stop(1_000);
     },
   };
 }

@@ -53,8 +53,6 @@ Deno.test("abort: a stream that is left ends at the backend", async (t) => {
   }
 });
 
-// Deno 2.9.6 does not tell `Deno.serve` of a client that left before its response began, unless
-// head and body of the request came in one small piece.
 Deno.test("abort: a request that waits for a whole answer ends at the backend", async (t) => {
   await using clients = await serveClients();
   const client = new OpenAI({ baseURL: clients.openaiUrl, apiKey: "unused", maxRetries: 0 });

@@ -1,0 +1,438 @@
+/**
+ * One client's connection: reads requests, has them handled, writes replies.
+ *
+ *     idle --first byte--> head --empty line--> busy --reply has left--> idle
+ *      |                    |                    |                        (or closing)
+ *      |                    +----refused---------+--> closing --client closes, 2 s--> closed
+ *      +--client closes, idle too long, write fails ----------------------> closed
+ *
+ * While a request is handled a read is out all the time. The client's close or
+ * reset therefore shows at once, at every stage, and is passed on: the request's
+ * `signal` fires, its stream is cancelled, its reply is dropped. A client that
+ * closes only its sending side (a half-close) counts as gone: HTTP clients do
+ * not, and it cannot be told apart from a full close. Reading pauses only when
+ * a client has sent ahead more than `headBytesMax` without anybody taking it.
+ *
+ * **Closing.** A socket that is closed with bytes unread resets the connection,
+ * and the reset may overtake the reply. So the sending side is closed first and
+ * what still comes is thrown away, for a while (RFC 9112, section 9.6).
+ *
+ * Invariant: one request at a time; the next head is not looked at before the
+ * last reply has left. Nothing that happens here throws into another connection.
+ *
+ * @module
+ */
+
+import type { Reply, ServerRequest } from "../ports.ts";
+import {
+  findHeadEnd,
+  hasBareLineFeed,
+  isRequestStart,
+  parseRequestHead,
+  type RequestHead,
+  RequestRefusal,
+} from "./http1_request_head.ts";
+import { cancelSource, ReplyWriter, type WriterOwner, type WriterTools } from "./reply_writer.ts";
+import { RequestBody } from "./request_body.ts";
+import { type BodySource, IncomingRequest } from "./server_request.ts";
+import type { Slab } from "./slab.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** What all connections of a server share. */
+export interface ConnectionContext extends WriterTools {
+  /** Answers a request. */
+  readonly handle: (request: ServerRequest) => Promise<Reply>;
+  /** Words for a request that could not be read. */
+  readonly refuse: (status: number, message: string) => Reply;
+  /** Longest request head. */
+  readonly headBytesMax: number;
+  /** Longest time for a head. */
+  readonly headMs: number;
+  /** Longest time between requests. */
+  readonly idleMs: number;
+  /** Longest time that a write makes no progress. */
+  readonly writeMs: number;
+  /** Host and port for requests that name none. */
+  readonly authority: string;
+  /** Memory for bodies. */
+  readonly slab: Slab;
+  /** Whether connections are to end with their present request. */
+  readonly stopping: boolean;
+  /** The connection is closed. */
+  forget(connection: ServerConnection): void;
+}
+
+const BUFFER_BYTES = 8_192;
+const LINGER_MS = 2_000;
+const LINGER_BYTES_MAX = 16 * 1_048_576;
+const CR = 13;
+const LF = 10;
+
+const FAILURE: Reply = { status: 500, headers: [], body: null };
+
+const IDLE = 0;
+const HEAD = 1;
+const BUSY = 2;
+const CLOSING = 3;
+const CLOSED = 4;
+
+/** One client's connection. */
+export class ServerConnection implements WriterOwner, BodySource {
+  readonly #socket: Deno.TcpConn;
+  readonly #context: ConnectionContext;
+  readonly #writer: ReplyWriter;
+  #phase = IDLE;
+  #buffer: Bytes = new Uint8Array(BUFFER_BYTES);
+  /** Bytes from `#start` to `#end` have come and not been taken. */
+  #start = 0;
+  #end = 0;
+  /** Up to here no end of a head was found. */
+  #searched = 0;
+  #reading = false;
+  /** Whether the read that is out goes into the body's room, not into the buffer. */
+  #direct = false;
+  #request: IncomingRequest | null = null;
+  #head: RequestHead | null = null;
+  #body: RequestBody | null = null;
+  #keep = false;
+  /** A reply that came while a 100 was being written. */
+  #held: Reply | null = null;
+  #lingeredBytes = 0;
+  /** When a sweep first saw the present wait, or -1. */
+  #waitingSinceMs = -1;
+  #seenSerial = -1;
+  readonly #onCount: (count: number | null) => void;
+  readonly #onReadFailed: () => void;
+  readonly #onReply: (reply: Reply) => void;
+  readonly #onHandleFailed: () => void;
+
+  /** Takes over an accepted socket; nothing happens before {@linkcode open}. */
+  constructor(socket: Deno.TcpConn, context: ConnectionContext) {
+    this.#socket = socket;
+    this.#context = context;
+    this.#writer = new ReplyWriter(socket, this, context);
+    // Made once: a request then costs few closures.
+    this.#onCount = (count) => this.#takeRead(count);
+    this.#onReadFailed = () => {
+      this.#reading = false;
+      this.close();
+    };
+    this.#onReply = (reply) => this.#answer(reply);
+    this.#onHandleFailed = () => this.#answer(FAILURE);
+  }
+
+  /** Whether no request is under way, nor a part of one. */
+  get idle(): boolean {
+    return this.#phase === IDLE;
+  }
+
+  /** Begins to read. */
+  open(): void {
+    this.#read();
+  }
+
+  /** Closes at once: for the request under way this is a client that has gone. */
+  close(): void {
+    if (this.#phase === CLOSED) return;
+    this.#phase = CLOSED;
+    this.#socket.close();
+    this.#context.forget(this);
+    const request = this.#request;
+    this.#dropRequest("the client has gone");
+    this.#writer.close();
+    if (this.#held !== null) dropReply(this.#held);
+    this.#held = null;
+    request?.depart();
+  }
+
+  /** Looks at the time limits; called again and again. */
+  sweep(nowMs: number): void {
+    const limitMs = this.#limitMs();
+    if (limitMs === null) {
+      this.#waitingSinceMs = -1;
+      return;
+    }
+    if (this.#writer.writing && this.#writer.serial !== this.#seenSerial) {
+      this.#seenSerial = this.#writer.serial;
+      this.#waitingSinceMs = -1;
+    }
+    if (this.#waitingSinceMs < 0) this.#waitingSinceMs = nowMs;
+    else if (nowMs - this.#waitingSinceMs >= limitMs) this.#giveUp();
+  }
+
+  /** See {@linkcode BodySource.readBody}. */
+  readBody(request: IncomingRequest, bytesMax: number): Promise<Bytes | null> {
+    const body = this.#body;
+    if (request !== this.#request || body === null) {
+      return Promise.reject(new Error("Cannot read body: the request is over"));
+    }
+    const content = body.ask(bytesMax, this.#buffer, this.#start, this.#end);
+    const none = this.#start === this.#end;
+    this.#feed(body);
+    if (body.wanted) {
+      if (none && this.#head?.expectsContinue === true) this.#writer.sendContinue();
+      this.#read();
+    }
+    return content;
+  }
+
+  /** See {@linkcode WriterOwner.onContinueWritten}. */
+  onContinueWritten(): void {
+    const held = this.#held;
+    this.#held = null;
+    if (held !== null) this.#send(held);
+  }
+
+  /** See {@linkcode WriterOwner.onWritten}. */
+  onWritten(): void {
+    this.#dropRequest("the reply has been sent");
+    if (!this.#keep || this.#context.stopping) return this.#linger();
+    this.#head = null;
+    this.#enter(IDLE);
+    if (this.#start < this.#end) this.#takeHead();
+    this.#read();
+  }
+
+  /** See {@linkcode WriterOwner.onCut}. */
+  onCut(): void {
+    this.#dropRequest("the reply has been sent");
+    this.#linger();
+  }
+
+  /** See {@linkcode WriterOwner.onWriteFailed}. */
+  onWriteFailed(): void {
+    this.close();
+  }
+
+  #enter(phase: number): void {
+    this.#phase = phase;
+    this.#waitingSinceMs = -1;
+  }
+
+  /** Which limit holds now; `null` for none, as while a handler thinks. */
+  #limitMs(): number | null {
+    switch (this.#phase) {
+      case IDLE:
+        return this.#context.idleMs;
+      case HEAD:
+        return this.#context.headMs;
+      case CLOSING:
+        return LINGER_MS;
+      default:
+        return this.#writer.writing ? this.#context.writeMs : null;
+    }
+  }
+
+  #giveUp(): void {
+    if (this.#phase !== HEAD) return this.close();
+    this.#refuse(new RequestRefusal(408, `its head took longer than ${this.#context.headMs} ms`));
+  }
+
+  /** Asks for bytes, unless a read is out already or there is no room for them. */
+  #read(): void {
+    if (this.#reading || this.#phase === CLOSED) return;
+    if (this.#start === this.#end) this.#empty();
+    const space = this.#start === this.#end ? this.#body?.space() ?? null : null;
+    this.#direct = space !== null;
+    if (space === null && this.#end === this.#buffer.length && !this.#makeRoom()) return;
+    const target = space ?? (this.#end === 0 ? this.#buffer : this.#buffer.subarray(this.#end));
+    this.#reading = true;
+    this.#socket.read(target).then(this.#onCount, this.#onReadFailed);
+  }
+
+  /** Begins again at the buffer's front, with a small one after a large head. */
+  #empty(): void {
+    this.#start = 0;
+    this.#end = 0;
+    this.#searched = 0;
+    if (this.#buffer.length > BUFFER_BYTES) this.#buffer = new Uint8Array(BUFFER_BYTES);
+  }
+
+  #makeRoom(): boolean {
+    const heldBytes = this.#end - this.#start;
+    if (this.#start > 0) {
+      this.#buffer.copyWithin(0, this.#start, this.#end);
+      this.#searched = Math.max(0, this.#searched - this.#start);
+    } else {
+      const most = Math.max(BUFFER_BYTES, this.#context.headBytesMax);
+      if (heldBytes >= most) return false;
+      const larger = new Uint8Array(Math.min(most, heldBytes * 4));
+      larger.set(this.#buffer);
+      this.#buffer = larger;
+    }
+    this.#start = 0;
+    this.#end = heldBytes;
+    return true;
+  }
+
+  #takeRead(count: number | null): void {
+    this.#reading = false;
+    if (this.#phase === CLOSED) return;
+    if (count === null) return this.close();
+    if (this.#phase === CLOSING) {
+      this.#lingeredBytes += count;
+      this.#start = this.#end;
+      if (this.#lingeredBytes > LINGER_BYTES_MAX) return this.close();
+    } else if (this.#direct) {
+      this.#body?.filled(count);
+    } else {
+      this.#end += count;
+      if (this.#phase !== BUSY) this.#takeHead();
+      else if (this.#body?.wanted === true) this.#feed(this.#body);
+    }
+    this.#read();
+  }
+
+  /** Gives the body what has come of it. */
+  #feed(body: RequestBody): void {
+    try {
+      this.#start = body.take(this.#buffer, this.#start, this.#end);
+    } catch (cause) {
+      this.#refuse(cause);
+    }
+  }
+
+  /** Looks for a request in what has come, and has it handled. */
+  #takeHead(): void {
+    try {
+      const head = this.#findHead();
+      if (head !== null) this.#begin(head);
+    } catch (cause) {
+      this.#refuse(cause);
+    }
+  }
+
+  /** The next head, taken from the buffer, or `null` if it is not complete. */
+  #findHead(): RequestHead | null {
+    const buffer = this.#buffer;
+    // A client may send an empty line too many after a body (RFC 9112, section 2.2).
+    while (this.#start + 1 < this.#end && buffer[this.#start] === CR) {
+      if (buffer[this.#start + 1] !== LF) break;
+      this.#start += 2;
+    }
+    const start = this.#start;
+    const end = this.#end;
+    if (start === end) return null;
+    if (this.#phase === IDLE) this.#enter(HEAD);
+    if (buffer[start] === CR && start + 1 === end) return null;
+    if (!isRequestStart(buffer[start])) throw new RequestRefusal(400, "it is not HTTP");
+
+    const headEnd = findHeadEnd(buffer, start, this.#searched, end);
+    const sizeBytes = (headEnd < 0 ? end : headEnd) - start;
+    const { headBytesMax } = this.#context;
+    if (sizeBytes > headBytesMax || (headEnd < 0 && sizeBytes === headBytesMax)) {
+      throw new RequestRefusal(431, `its head is longer than ${headBytesMax} bytes`);
+    }
+    if (headEnd < 0) {
+      if (hasBareLineFeed(buffer, start, Math.max(start, this.#searched), end)) {
+        throw new RequestRefusal(400, "a line of its head ends without CR");
+      }
+      this.#searched = end;
+      return null;
+    }
+    const head = parseRequestHead(buffer, start, headEnd);
+    this.#start = headEnd;
+    this.#searched = headEnd;
+    return head;
+  }
+
+  #begin(head: RequestHead): void {
+    const context = this.#context;
+    const request = new IncomingRequest(head, this, context.authority);
+    this.#head = head;
+    this.#request = request;
+    this.#body = new RequestBody(head.lengthBytes, head.chunked, context.slab);
+    this.#enter(BUSY);
+    let reply: Promise<Reply>;
+    try {
+      reply = context.handle(request);
+    } catch {
+      return this.#onHandleFailed();
+    }
+    reply.then(this.#onReply, this.#onHandleFailed);
+  }
+
+  #answer(reply: Reply): void {
+    const body = this.#body;
+    const head = this.#head;
+    if (this.#request === null || body === null || head === null) return dropReply(reply);
+    body.abandon("the reply came first");
+    // What has come of an unread body is skipped; what has not would hold up the next request.
+    if (!body.complete) this.#skip(body);
+    this.#keep = head.keepAlive && body.complete && !this.#context.stopping && reply !== FAILURE;
+    this.#sendSoon(reply);
+  }
+
+  #skip(body: RequestBody): void {
+    try {
+      this.#start = body.take(this.#buffer, this.#start, this.#end);
+    } catch (cause) {
+      // Broken chunks that nobody wanted: the connection is closed after the reply.
+      if (!(cause instanceof RequestRefusal)) throw cause;
+    }
+  }
+
+  /** Answers what could not be read, and closes. */
+  #refuse(cause: unknown): void {
+    if (!(cause instanceof RequestRefusal)) throw cause;
+    const request = this.#request;
+    this.#dropRequest("it is malformed");
+    this.#start = this.#end;
+    this.#keep = false;
+    this.#enter(BUSY);
+    this.#sendSoon(this.#refusal(cause));
+    request?.depart();
+  }
+
+  #refusal(cause: RequestRefusal): Reply {
+    try {
+      return this.#context.refuse(cause.status, cause.message);
+    } catch {
+      return { status: cause.status, headers: [], body: null };
+    }
+  }
+
+  #sendSoon(reply: Reply): void {
+    if (this.#writer.writing) this.#held = reply;
+    else this.#send(reply);
+  }
+
+  #send(reply: Reply): void {
+    const method = this.#head?.method ?? "GET";
+    const minorVersion = this.#head?.minorVersion ?? 1;
+    try {
+      this.#writer.send(reply, { method, minorVersion, keep: this.#keep });
+    } catch {
+      // A reply that HTTP cannot express: the client learns that there was one, no more.
+      dropReply(reply);
+      this.#keep = false;
+      this.#writer.send(FAILURE, { method, minorVersion, keep: false });
+    }
+  }
+
+  #dropRequest(why: string): void {
+    this.#body?.abandon(why);
+    this.#body = null;
+    this.#request = null;
+  }
+
+  /** Closes so that the client still gets all that was written. */
+  #linger(): void {
+    if (this.#phase === CLOSED) return;
+    this.#enter(CLOSING);
+    this.#start = this.#end;
+    // If it fails, the read that is out says so too.
+    this.#socket.closeWrite().catch(ignore);
+    this.#read();
+  }
+}
+
+/** Lets go of a reply that nobody will get. */
+function dropReply(reply: Reply): void {
+  const { body } = reply;
+  if (body === null || typeof body === "string" || body instanceof Uint8Array) return;
+  cancelSource(body);
+}
+
+function ignore(): void {}
