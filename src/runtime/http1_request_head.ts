@@ -16,6 +16,8 @@
  */
 
 import type { HeaderFields } from "../ports.ts";
+import { checkHost, equalsName, RequestFraming } from "./http1_request_framing.ts";
+import { malformed, RequestRefusal } from "./request_refusal.ts";
 
 const CR = 13;
 const LF = 10;
@@ -37,20 +39,6 @@ for (let byte = 0; byte < 256; byte++) {
   const visible = byte > SPACE && byte < DELETE;
   TOKEN[byte] = visible && !'"(),/:;<=>?@[\\]{}'.includes(String.fromCharCode(byte)) ? 1 : 0;
   TEXT[byte] = byte === TAB || (byte >= SPACE && byte !== DELETE) ? 1 : 0;
-}
-
-/** Why a request cannot be read, and the status that says so. */
-export class RequestRefusal extends Error {
-  /** Survives minified stacks and log lines. */
-  override readonly name = "RequestRefusal";
-  /** HTTP status: 400, 408, 413, 431, 501 or 505. */
-  readonly status: number;
-
-  /** `why` completes "Cannot read request: " and never holds what the client sent. */
-  constructor(status: number, why: string) {
-    super(`Cannot read request: ${why}`);
-    this.status = status;
-  }
 }
 
 /** A checked request head. */
@@ -78,7 +66,12 @@ export class RequestHead implements HeaderFields {
   readonly #offsets: readonly number[];
 
   /** For {@linkcode parseRequestHead}, which has checked what it passes. */
-  constructor(line: RequestLine, framing: Framing, text: string, offsets: readonly number[]) {
+  constructor(
+    line: RequestLine,
+    framing: RequestFraming,
+    text: string,
+    offsets: readonly number[],
+  ) {
     this.method = line.method;
     this.target = line.target;
     this.minorVersion = line.minorVersion;
@@ -126,15 +119,6 @@ interface RequestLine {
   readonly minorVersion: number;
   /** Where the first field line begins. */
   readonly end: number;
-}
-
-interface Framing {
-  host: string | null;
-  lengthBytes: number;
-  chunked: boolean;
-  keepAlive: boolean;
-  expectsContinue: boolean;
-  sizeBytes: number;
 }
 
 /**
@@ -190,14 +174,7 @@ export function parseRequestHead(bytes: Uint8Array, start: number, end: number):
   const text = decodeText(bytes, start, end);
   const line = parseRequestLine(text);
   const offsets: number[] = [];
-  const framing: Framing = {
-    host: null,
-    lengthBytes: -1,
-    chunked: false,
-    keepAlive: line.minorVersion === 1,
-    expectsContinue: false,
-    sizeBytes: 0,
-  };
+  const framing = new RequestFraming(line.minorVersion);
   const fieldsEnd = end - start - 2;
   let at = line.end;
   while (at < fieldsEnd) {
@@ -205,7 +182,7 @@ export function parseRequestHead(bytes: Uint8Array, start: number, end: number):
       throw new RequestRefusal(431, `it has more than ${FIELDS_MAX} header fields`);
     }
     at = parseField(bytes, start, at, offsets);
-    takeField(framing, line, text, offsets);
+    framing.take(text, offsets);
   }
   if (line.minorVersion === 1 && framing.host === null) {
     throw malformed("it has no host header");
@@ -276,85 +253,6 @@ function parseField(bytes: Uint8Array, start: number, at: number, offsets: numbe
   return lineEnd + 2 - start;
 }
 
-/** What the last field says about host, connection and body. */
-function takeField(
-  framing: Framing,
-  line: RequestLine,
-  text: string,
-  offsets: readonly number[],
-): void {
-  const first = offsets.length - 4;
-  const start = offsets[first] ?? 0;
-  const end = offsets[first + 1] ?? 0;
-  const valueStart = offsets[first + 2] ?? 0;
-  const valueEnd = offsets[first + 3] ?? 0;
-  framing.sizeBytes += end - start + valueEnd - valueStart + 4;
-  const is = (name: string): boolean => equalsName(text, start, end, name);
-  switch (end - start) {
-    case 4:
-      if (!is("host")) return;
-      if (framing.host !== null) throw malformed("it has more than one host header");
-      framing.host = checkHost(text.slice(valueStart, valueEnd));
-      return;
-    case 6:
-      if (!is("expect") || line.minorVersion === 0) return;
-      if (/^100-continue$/i.test(text.slice(valueStart, valueEnd))) framing.expectsContinue = true;
-      return;
-    case 10:
-      if (is("connection")) takeConnection(framing, line, text.slice(valueStart, valueEnd));
-      return;
-    case 14:
-      if (is("content-length")) takeLength(framing, text.slice(valueStart, valueEnd));
-      return;
-    case 17:
-      if (is("transfer-encoding")) takeCoding(framing, line, text.slice(valueStart, valueEnd));
-  }
-}
-
-function takeConnection(framing: Framing, line: RequestLine, value: string): void {
-  for (const item of value.toLowerCase().split(",")) {
-    const option = item.trim();
-    if (option === "close") framing.keepAlive = false;
-    else if (option === "keep-alive" && line.minorVersion === 0) framing.keepAlive = true;
-  }
-}
-
-function takeLength(framing: Framing, value: string): void {
-  if (framing.chunked) throw malformed("it has both content-length and transfer-encoding");
-  // Even an equal second one is refused: not everybody would read the same one.
-  if (framing.lengthBytes >= 0) throw malformed("it has more than one content-length");
-  if (!/^[0-9]{1,15}$/.test(value)) throw malformed("its content-length is no number");
-  framing.lengthBytes = Number(value);
-}
-
-function takeCoding(framing: Framing, line: RequestLine, value: string): void {
-  if (framing.lengthBytes >= 0) {
-    throw malformed("it has both content-length and transfer-encoding");
-  }
-  if (framing.chunked) throw malformed("it has more than one transfer-encoding");
-  if (line.minorVersion === 0) throw malformed("it is HTTP/1.0 with a transfer-encoding");
-  if (value.toLowerCase() !== "chunked") {
-    throw new RequestRefusal(501, "its transfer-encoding is something else than chunked");
-  }
-  framing.chunked = true;
-}
-
-/** The last host that passed: a gateway is called by very few names. */
-let knownHost = "";
-
-/**
- * A host that makes a URL, with or without a port.
- *
- * @throws {RequestRefusal} 400, if it is something else.
- */
-function checkHost(host: string): string {
-  if (host === knownHost) return host;
-  const shaped = /^(?:[a-z0-9._~-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$/i.test(host);
-  if (!shaped || !URL.canParse(`http://${host}/`)) throw malformed("its host is no host name");
-  knownHost = host;
-  return host;
-}
-
 const decoder = new TextDecoder();
 
 /** Bytes as text, one character a byte. */
@@ -369,23 +267,6 @@ function decodeText(bytes: Uint8Array, start: number, end: number): string {
   return text;
 }
 
-/** Whether the text between two offsets is `name` in any case of letters. */
-function equalsName(text: string, start: number, end: number, name: string): boolean {
-  if (end - start !== name.length) return false;
-  for (let at = 0; at < name.length; at++) {
-    if (lower(text.charCodeAt(start + at)) !== lower(name.charCodeAt(at))) return false;
-  }
-  return true;
-}
-
-function lower(code: number): number {
-  return code >= 65 && code <= 90 ? code + 32 : code;
-}
-
 function isBlank(byte: number | undefined): boolean {
   return byte === SPACE || byte === TAB;
-}
-
-function malformed(why: string): RequestRefusal {
-  return new RequestRefusal(400, why);
 }

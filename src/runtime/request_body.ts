@@ -9,7 +9,8 @@
 
 import { UpstreamError } from "../ports.ts";
 import { ChunkDecoder } from "./http1_chunks.ts";
-import { RequestRefusal } from "./http1_request_head.ts";
+import type { InputBuffer } from "./input_buffer.ts";
+import { malformed } from "./request_refusal.ts";
 import type { Slab } from "./slab.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -55,19 +56,20 @@ export class RequestBody {
   /**
    * Asks for the whole.
    *
-   * @param held From `start` to `end` what has come behind the head; to be passed to
-   * {@linkcode take} right afterwards.
+   * @param input Holds what has come behind the head; to be passed to {@linkcode take} right
+   * afterwards.
    * @throws {TypeError} If it was asked for before.
    */
-  ask(bytesMax: number, held: Bytes, start: number, end: number): Promise<Bytes | null> {
+  ask(bytesMax: number, input: InputBuffer): Promise<Bytes | null> {
     if (this.#bytesMax >= 0) throw new TypeError("Cannot read body: it was read before");
     this.#bytesMax = bytesMax;
     if (this.#chunks === null) {
       const lengthBytes = this.#leftBytes;
       if (lengthBytes > bytesMax) return Promise.resolve(null);
       if (lengthBytes === 0) return Promise.resolve(EMPTY);
+      const { bytes, start, end } = input;
       if (lengthBytes <= end - start) {
-        return Promise.resolve(this.#slab.copy(held, start, start + lengthBytes));
+        return Promise.resolve(this.#slab.copy(bytes, start, start + lengthBytes));
       }
     }
     this.#waiting = Promise.withResolvers();
@@ -77,22 +79,21 @@ export class RequestBody {
   /**
    * Takes what belongs to the body, keeping it if it is wanted.
    *
-   * @param bytes From `start` to `end` what has come; may be moved about.
-   * @returns The offset of the first byte that was not taken.
    * @throws {RequestRefusal} If it is not made of chunks.
    */
-  take(bytes: Bytes, start: number, end: number): number {
+  take(input: InputBuffer): void {
+    const { bytes, start, end } = input;
     if (this.#chunks === null) {
       const stop = Math.min(end, start + this.#leftBytes);
       if (this.wanted) this.#append(bytes, start, stop);
       this.#leftBytes -= stop - start;
-      this.#settle();
-      return stop;
+      input.takeTo(stop);
+    } else {
+      decodeChunks(this.#chunks, bytes, start, end);
+      if (this.wanted) this.#append(bytes, this.#chunks.dataStart, this.#chunks.dataEnd);
+      input.takeTo(this.#chunks.stoppedAt);
     }
-    decodeChunks(this.#chunks, bytes, start, end);
-    if (this.wanted) this.#append(bytes, this.#chunks.dataStart, this.#chunks.dataEnd);
     this.#settle();
-    return this.#chunks.stoppedAt;
   }
 
   /** Where the next bytes can be read to without a copy, or `null`. */
@@ -155,7 +156,7 @@ function decodeChunks(chunks: ChunkDecoder, bytes: Bytes, start: number, end: nu
     chunks.decode(bytes, start, end);
   } catch (cause) {
     if (!(cause instanceof UpstreamError)) throw cause;
-    throw new RequestRefusal(400, cause.message.replace(/^[^:]*: /, ""));
+    throw malformed(cause.message.replace(/^[^:]*: /, ""));
   }
 }
 

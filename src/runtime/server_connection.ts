@@ -24,16 +24,11 @@
  */
 
 import type { Reply, ServerRequest } from "../ports.ts";
-import {
-  findHeadEnd,
-  hasBareLineFeed,
-  isRequestStart,
-  parseRequestHead,
-  type RequestHead,
-  RequestRefusal,
-} from "./http1_request_head.ts";
+import type { RequestHead } from "./http1_request_head.ts";
+import { InputBuffer } from "./input_buffer.ts";
 import { cancelSource, ReplyWriter, type WriterOwner, type WriterTools } from "./reply_writer.ts";
 import { RequestBody } from "./request_body.ts";
+import { RequestRefusal } from "./request_refusal.ts";
 import { type BodySource, IncomingRequest } from "./server_request.ts";
 import type { Slab } from "./slab.ts";
 
@@ -63,11 +58,8 @@ export interface ConnectionContext extends WriterTools {
   forget(connection: ServerConnection): void;
 }
 
-const BUFFER_BYTES = 8_192;
 const LINGER_MS = 2_000;
 const LINGER_BYTES_MAX = 16 * 1_048_576;
-const CR = 13;
-const LF = 10;
 
 const FAILURE: Reply = { status: 500, headers: [], body: null };
 
@@ -83,12 +75,7 @@ export class ServerConnection implements WriterOwner, BodySource {
   readonly #context: ConnectionContext;
   readonly #writer: ReplyWriter;
   #phase = IDLE;
-  #buffer: Bytes = new Uint8Array(BUFFER_BYTES);
-  /** Bytes from `#start` to `#end` have come and not been taken. */
-  #start = 0;
-  #end = 0;
-  /** Up to here no end of a head was found. */
-  #searched = 0;
+  readonly #input: InputBuffer;
   #reading = false;
   /** Whether the read that is out goes into the body's room, not into the buffer. */
   #direct = false;
@@ -111,6 +98,7 @@ export class ServerConnection implements WriterOwner, BodySource {
   constructor(socket: Deno.TcpConn, context: ConnectionContext) {
     this.#socket = socket;
     this.#context = context;
+    this.#input = new InputBuffer(context.headBytesMax);
     this.#writer = new ReplyWriter(socket, this, context);
     // Made once: a request then costs few closures.
     this.#onCount = (count) => this.#takeRead(count);
@@ -167,8 +155,8 @@ export class ServerConnection implements WriterOwner, BodySource {
     if (request !== this.#request || body === null) {
       return Promise.reject(new Error("Cannot read body: the request is over"));
     }
-    const content = body.ask(bytesMax, this.#buffer, this.#start, this.#end);
-    const none = this.#start === this.#end;
+    const none = this.#input.empty;
+    const content = body.ask(bytesMax, this.#input);
     this.#feed(body);
     if (body.wanted) {
       if (none && this.#head?.expectsContinue === true) this.#writer.sendContinue();
@@ -190,7 +178,7 @@ export class ServerConnection implements WriterOwner, BodySource {
     if (!this.#keep || this.#context.stopping) return this.#linger();
     this.#head = null;
     this.#enter(IDLE);
-    if (this.#start < this.#end) this.#takeHead();
+    if (!this.#input.empty) this.#takeHead();
     this.#read();
   }
 
@@ -232,38 +220,12 @@ export class ServerConnection implements WriterOwner, BodySource {
   /** Asks for bytes, unless a read is out already or there is no room for them. */
   #read(): void {
     if (this.#reading || this.#phase === CLOSED) return;
-    if (this.#start === this.#end) this.#empty();
-    const space = this.#start === this.#end ? this.#body?.space() ?? null : null;
-    this.#direct = space !== null;
-    if (space === null && this.#end === this.#buffer.length && !this.#makeRoom()) return;
-    const target = space ?? (this.#end === 0 ? this.#buffer : this.#buffer.subarray(this.#end));
+    const own = this.#input.empty ? this.#body?.space() ?? null : null;
+    this.#direct = own !== null;
+    const target = own ?? this.#input.space();
+    if (target === null) return;
     this.#reading = true;
     this.#socket.read(target).then(this.#onCount, this.#onReadFailed);
-  }
-
-  /** Begins again at the buffer's front, with a small one after a large head. */
-  #empty(): void {
-    this.#start = 0;
-    this.#end = 0;
-    this.#searched = 0;
-    if (this.#buffer.length > BUFFER_BYTES) this.#buffer = new Uint8Array(BUFFER_BYTES);
-  }
-
-  #makeRoom(): boolean {
-    const heldBytes = this.#end - this.#start;
-    if (this.#start > 0) {
-      this.#buffer.copyWithin(0, this.#start, this.#end);
-      this.#searched = Math.max(0, this.#searched - this.#start);
-    } else {
-      const most = Math.max(BUFFER_BYTES, this.#context.headBytesMax);
-      if (heldBytes >= most) return false;
-      const larger = new Uint8Array(Math.min(most, heldBytes * 4));
-      larger.set(this.#buffer);
-      this.#buffer = larger;
-    }
-    this.#start = 0;
-    this.#end = heldBytes;
-    return true;
   }
 
   #takeRead(count: number | null): void {
@@ -272,12 +234,11 @@ export class ServerConnection implements WriterOwner, BodySource {
     if (count === null) return this.close();
     if (this.#phase === CLOSING) {
       this.#lingeredBytes += count;
-      this.#start = this.#end;
       if (this.#lingeredBytes > LINGER_BYTES_MAX) return this.close();
     } else if (this.#direct) {
       this.#body?.filled(count);
     } else {
-      this.#end += count;
+      this.#input.filled(count);
       if (this.#phase !== BUSY) this.#takeHead();
       else if (this.#body?.wanted === true) this.#feed(this.#body);
     }
@@ -287,7 +248,7 @@ export class ServerConnection implements WriterOwner, BodySource {
   /** Gives the body what has come of it. */
   #feed(body: RequestBody): void {
     try {
-      this.#start = body.take(this.#buffer, this.#start, this.#end);
+      body.take(this.#input);
     } catch (cause) {
       this.#refuse(cause);
     }
@@ -296,45 +257,12 @@ export class ServerConnection implements WriterOwner, BodySource {
   /** Looks for a request in what has come, and has it handled. */
   #takeHead(): void {
     try {
-      const head = this.#findHead();
+      const head = this.#input.takeHead();
+      if (this.#phase === IDLE && !this.#input.empty) this.#enter(HEAD);
       if (head !== null) this.#begin(head);
     } catch (cause) {
       this.#refuse(cause);
     }
-  }
-
-  /** The next head, taken from the buffer, or `null` if it is not complete. */
-  #findHead(): RequestHead | null {
-    const buffer = this.#buffer;
-    // A client may send an empty line too many after a body (RFC 9112, section 2.2).
-    while (this.#start + 1 < this.#end && buffer[this.#start] === CR) {
-      if (buffer[this.#start + 1] !== LF) break;
-      this.#start += 2;
-    }
-    const start = this.#start;
-    const end = this.#end;
-    if (start === end) return null;
-    if (this.#phase === IDLE) this.#enter(HEAD);
-    if (buffer[start] === CR && start + 1 === end) return null;
-    if (!isRequestStart(buffer[start])) throw new RequestRefusal(400, "it is not HTTP");
-
-    const headEnd = findHeadEnd(buffer, start, this.#searched, end);
-    const sizeBytes = (headEnd < 0 ? end : headEnd) - start;
-    const { headBytesMax } = this.#context;
-    if (sizeBytes > headBytesMax || (headEnd < 0 && sizeBytes === headBytesMax)) {
-      throw new RequestRefusal(431, `its head is longer than ${headBytesMax} bytes`);
-    }
-    if (headEnd < 0) {
-      if (hasBareLineFeed(buffer, start, Math.max(start, this.#searched), end)) {
-        throw new RequestRefusal(400, "a line of its head ends without CR");
-      }
-      this.#searched = end;
-      return null;
-    }
-    const head = parseRequestHead(buffer, start, headEnd);
-    this.#start = headEnd;
-    this.#searched = headEnd;
-    return head;
   }
 
   #begin(head: RequestHead): void {
@@ -366,7 +294,7 @@ export class ServerConnection implements WriterOwner, BodySource {
 
   #skip(body: RequestBody): void {
     try {
-      this.#start = body.take(this.#buffer, this.#start, this.#end);
+      body.take(this.#input);
     } catch (cause) {
       // Broken chunks that nobody wanted: the connection is closed after the reply.
       if (!(cause instanceof RequestRefusal)) throw cause;
@@ -378,7 +306,7 @@ export class ServerConnection implements WriterOwner, BodySource {
     if (!(cause instanceof RequestRefusal)) throw cause;
     const request = this.#request;
     this.#dropRequest("it is malformed");
-    this.#start = this.#end;
+    this.#input.clear();
     this.#keep = false;
     this.#enter(BUSY);
     this.#sendSoon(this.#refusal(cause));
@@ -421,7 +349,7 @@ export class ServerConnection implements WriterOwner, BodySource {
   #linger(): void {
     if (this.#phase === CLOSED) return;
     this.#enter(CLOSING);
-    this.#start = this.#end;
+    this.#input.clear();
     // If it fails, the read that is out says so too.
     this.#socket.closeWrite().catch(ignore);
     this.#read();
