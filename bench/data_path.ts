@@ -5,7 +5,7 @@
  * scenario: direct, nginx, portkey, weir, and again) and medians compared. All
  * processes share the machine's cores: compare columns within one run only.
  *
- *     deno task bench:data-path [--quick] [--rounds=4] [--gap=20] [--long]
+ *     deno task bench:data-path [--quick] [--rounds=3] [--gap=20] [--long]
  *       [--peers=nginx,portkey,passthrough,weir] [--out=bench/results/data_path.json]
  *
  * nginx comes from the system (Debian: package `nginx`), Portkey's gateway from
@@ -64,14 +64,15 @@ function optionsFrom(args: readonly string[]): Options {
   const peers = PEER_NAMES.filter((name) => names.includes(name));
   const unknown = names.filter((name) => !PEER_NAMES.some((known) => known === name));
   if (unknown.length > 0) throw new TypeError(`Cannot compare ${unknown}: choose of ${PEER_NAMES}`);
-  const rounds = Number(values.rounds ?? (values.quick ? 1 : 4));
+  const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
   if (!(rounds >= 1)) throw new TypeError(`Cannot run ${values.rounds} rounds: at least 1`);
   return {
     peers,
     rounds,
     seconds: values.quick ? 0.7 : 1.5,
-    warmUpMs: values.quick ? 700 : 2_500,
-    pacedSeconds: values.quick ? 2 : 4,
+    warmUpMs: values.quick ? 700 : 4_000,
+    // Long enough that what is compiled on the way does not count for much.
+    pacedSeconds: values.quick ? 3 : 12,
     gapMs: Number(values.gap),
     long: values.long,
     out: values.out,

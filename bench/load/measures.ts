@@ -100,7 +100,7 @@ export async function measure(
   const look = (): void => {
     if (pid !== null) residentBytesMax = Math.max(residentBytesMax, figuresOf(pid).residentBytes);
   };
-  const watch = setInterval(look, 500);
+  const watch = setInterval(look, 2_000);
   await client.write(JSON.stringify(command));
   const result: LoadResult = JSON.parse(await client.read().finally(() => clearInterval(watch)));
   look();

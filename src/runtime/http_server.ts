@@ -14,8 +14,9 @@
  */
 
 import type { Clock, Reply, ServerRequest } from "../ports.ts";
+import type { ConnectionContext } from "./connection_context.ts";
 import { ReplyHeadEncoder } from "./reply_head.ts";
-import { type ConnectionContext, ServerConnection } from "./server_connection.ts";
+import { ServerConnection } from "./server_connection.ts";
 import { BufferPool, Slab } from "./slab.ts";
 
 /** How to serve. */
@@ -96,6 +97,10 @@ class SocketServer implements HttpServer, ConnectionContext {
   readonly #connectionsMax: number;
   readonly #listener: Deno.TcpListener;
   readonly #open = new Set<ServerConnection>();
+  readonly #onClosed = (connection: ServerConnection): void => {
+    this.#open.delete(connection);
+    this.#settle();
+  };
   readonly #stopped = Promise.withResolvers<void>();
   #stopping = false;
   #sweep: Disposable | null = null;
@@ -141,11 +146,6 @@ class SocketServer implements HttpServer, ConnectionContext {
     await this.#stopped.promise;
   }
 
-  forget(connection: ServerConnection): void {
-    this.#open.delete(connection);
-    this.#settle();
-  }
-
   #settle(): void {
     if (this.#open.size > 0) return;
     this.#sweep?.[Symbol.dispose]();
@@ -175,7 +175,7 @@ class SocketServer implements HttpServer, ConnectionContext {
     } catch {
       return socket.close(); // The client has left already.
     }
-    const connection = new ServerConnection(socket, this);
+    const connection = new ServerConnection(socket, this, this.#onClosed);
     this.#open.add(connection);
     this.#sweep ??= this.#clock.after(SWEEP_MS, () => this.#sweepAll());
     connection.open();

@@ -24,12 +24,15 @@ export function serve(
     handle,
     ...options,
   });
-  return Object.assign(Object.create(server), {
+  return {
     url: server.url,
     port: server.port,
-    stop: (limitMs: number) => server.stop(limitMs),
+    get connections() {
+      return server.connections;
+    },
+    stop: (limitMs) => server.stop(limitMs),
     [Symbol.asyncDispose]: () => server.stop(0),
-  });
+  };
 }
 
 /** Answers with what was asked: method, URL, body. */

@@ -144,7 +144,7 @@ export class ReplyWriter {
     const { body, status } = reply;
     this.#ending = "no";
     const bodiless = status === 204 || status === 304;
-    if (body === null || typeof body === "string" || body instanceof Uint8Array) {
+    if (!isSource(body)) {
       if (bodiless) this.#sendHead(reply, framing, BODILESS);
       else if (typeof body === "string") this.#sendText(reply, framing, body);
       else this.#sendBytes(reply, framing, body ?? new Uint8Array(0));
@@ -329,6 +329,11 @@ export class ReplyWriter {
     if (this.#ending === "cut") this.#owner.onCut();
     else this.#owner.onWritten();
   }
+}
+
+/** Whether a body comes piece by piece. */
+export function isSource(body: Reply["body"]): body is StreamSource {
+  return body !== null && typeof body !== "string" && !(body instanceof Uint8Array);
 }
 
 /** Tells a stream that nobody reads on; its mistakes are its own. */

@@ -58,10 +58,12 @@ export class RequestBody {
    *
    * @param input Holds what has come behind the head; to be passed to {@linkcode take} right
    * afterwards.
-   * @throws {TypeError} If it was asked for before.
+   * @returns Rejects with a `TypeError` if it was asked for before.
    */
   ask(bytesMax: number, input: InputBuffer): Promise<Bytes | null> {
-    if (this.#bytesMax >= 0) throw new TypeError("Cannot read body: it was read before");
+    if (this.#bytesMax >= 0) {
+      return Promise.reject(new TypeError("Cannot read body: it was read before"));
+    }
     this.#bytesMax = bytesMax;
     if (this.#chunks === null) {
       const lengthBytes = this.#leftBytes;

@@ -23,40 +23,19 @@
  * @module
  */
 
-import type { Reply, ServerRequest } from "../ports.ts";
+import type { Reply } from "../ports.ts";
+import type { ConnectionContext } from "./connection_context.ts";
 import type { RequestHead } from "./http1_request_head.ts";
 import { InputBuffer } from "./input_buffer.ts";
-import { cancelSource, ReplyWriter, type WriterOwner, type WriterTools } from "./reply_writer.ts";
+import { cancelSource, isSource, ReplyWriter, type WriterOwner } from "./reply_writer.ts";
 import { RequestBody } from "./request_body.ts";
 import { RequestRefusal } from "./request_refusal.ts";
 import { type BodySource, IncomingRequest } from "./server_request.ts";
-import type { Slab } from "./slab.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** What all connections of a server share. */
-export interface ConnectionContext extends WriterTools {
-  /** Answers a request. */
-  readonly handle: (request: ServerRequest) => Promise<Reply>;
-  /** Words for a request that could not be read. */
-  readonly refuse: (status: number, message: string) => Reply;
-  /** Longest request head. */
-  readonly headBytesMax: number;
-  /** Longest time for a head. */
-  readonly headMs: number;
-  /** Longest time between requests. */
-  readonly idleMs: number;
-  /** Longest time that a write makes no progress. */
-  readonly writeMs: number;
-  /** Host and port for requests that name none. */
-  readonly authority: string;
-  /** Memory for bodies. */
-  readonly slab: Slab;
-  /** Whether connections are to end with their present request. */
-  readonly stopping: boolean;
-  /** The connection is closed. */
-  forget(connection: ServerConnection): void;
-}
+/** Is told once that a connection is closed. */
+export type ClosedListener = (connection: ServerConnection) => void;
 
 const LINGER_MS = 2_000;
 const LINGER_BYTES_MAX = 16 * 1_048_576;
@@ -73,6 +52,7 @@ const CLOSED = 4;
 export class ServerConnection implements WriterOwner, BodySource {
   readonly #socket: Deno.TcpConn;
   readonly #context: ConnectionContext;
+  readonly #onClosed: ClosedListener;
   readonly #writer: ReplyWriter;
   #phase = IDLE;
   readonly #input: InputBuffer;
@@ -95,7 +75,8 @@ export class ServerConnection implements WriterOwner, BodySource {
   readonly #onHandleFailed: () => void;
 
   /** Takes over an accepted socket; nothing happens before {@linkcode open}. */
-  constructor(socket: Deno.TcpConn, context: ConnectionContext) {
+  constructor(socket: Deno.TcpConn, context: ConnectionContext, onClosed: ClosedListener) {
+    this.#onClosed = onClosed;
     this.#socket = socket;
     this.#context = context;
     this.#input = new InputBuffer(context.headBytesMax);
@@ -125,7 +106,7 @@ export class ServerConnection implements WriterOwner, BodySource {
     if (this.#phase === CLOSED) return;
     this.#phase = CLOSED;
     this.#socket.close();
-    this.#context.forget(this);
+    this.#onClosed(this);
     const request = this.#request;
     this.#dropRequest("the client has gone");
     this.#writer.close();
@@ -288,7 +269,10 @@ export class ServerConnection implements WriterOwner, BodySource {
     body.abandon("the reply came first");
     // What has come of an unread body is skipped; what has not would hold up the next request.
     if (!body.complete) this.#skip(body);
-    this.#keep = head.keepAlive && body.complete && !this.#context.stopping && reply !== FAILURE;
+    // Without chunks a stream ends with its connection.
+    const untilClose = head.minorVersion === 0 && isSource(reply.body);
+    this.#keep = head.keepAlive && body.complete && !untilClose && reply !== FAILURE &&
+      !this.#context.stopping;
     this.#sendSoon(reply);
   }
 
@@ -358,9 +342,7 @@ export class ServerConnection implements WriterOwner, BodySource {
 
 /** Lets go of a reply that nobody will get. */
 function dropReply(reply: Reply): void {
-  const { body } = reply;
-  if (body === null || typeof body === "string" || body instanceof Uint8Array) return;
-  cancelSource(body);
+  if (isSource(reply.body)) cancelSource(reply.body);
 }
 
 function ignore(): void {}
