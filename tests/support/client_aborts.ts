@@ -124,7 +124,7 @@ async function leave(
     body: JSON.stringify({
       model: stage,
       stream,
-      messages: [{ role: "user", content: "hi" }],
+      messages: [{ role: "user", content: prompt }],
     }),
     signal: controller.signal,
   });
