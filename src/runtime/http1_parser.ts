@@ -22,6 +22,10 @@
 import { UpstreamError } from "../ports.ts";
 import { ChunkDecoder } from "./http1_chunks.ts";
 import { isResponseStart, parseResponseHead, type ResponseHead } from "./http1_head.ts";
+import { Slab } from "./slab.ts";
+
+/** Pieces are small and many: an `ArrayBuffer` for each would cost more than reading them. */
+const SLAB = new Slab();
 
 /** What the parser has to know of the request. */
 export interface ResponseParserOptions {
@@ -92,7 +96,7 @@ export class ResponseParser {
       case "chunked":
         return this.#pushChunked(bytes, start, end);
       case "close":
-        return start === end ? null : bytes.slice(start, end);
+        return start === end ? null : SLAB.copy(bytes, start, end);
       case "done":
         if (start < end) this.#reusable = false;
         return null;
@@ -114,7 +118,7 @@ export class ResponseParser {
     if (this.#heldBytes === 0) {
       const headEnd = this.#findHeadEnd(bytes, start, start, end);
       if (headEnd >= 0) {
-        this.#takeHead(bytes.slice(start, headEnd - 2));
+        this.#takeHead(SLAB.copy(bytes, start, headEnd - 2));
         return headEnd;
       }
       this.#hold(bytes, start, end);
@@ -218,7 +222,7 @@ export class ResponseParser {
     this.#leftBytes -= bodyEnd - start;
     if (this.#leftBytes === 0) this.#phase = "done";
     if (bodyEnd < end) this.#reusable = false;
-    return bytes.slice(start, bodyEnd);
+    return SLAB.copy(bytes, start, bodyEnd);
   }
 
   #pushChunked(
@@ -234,7 +238,7 @@ export class ResponseParser {
       if (chunks.stoppedAt < end) this.#reusable = false;
     }
     const { dataStart, dataEnd } = chunks;
-    return dataStart === dataEnd ? null : bytes.slice(dataStart, dataEnd);
+    return dataStart === dataEnd ? null : SLAB.copy(bytes, dataStart, dataEnd);
   }
 
   #lossMessage(): string {

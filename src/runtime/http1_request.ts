@@ -5,6 +5,7 @@
  */
 
 import type { UpstreamRequest } from "../ports.ts";
+import { Slab } from "./slab.ts";
 
 /** Where a request goes. */
 export interface Target {
@@ -21,6 +22,9 @@ export interface Target {
   /** Path and query. */
   readonly path: string;
 }
+
+/** Requests are written once and forgotten. */
+const SLAB = new Slab();
 
 /** Up to this size a body is copied behind the head, so that both leave in one write. */
 const BODY_COPY_BYTES_MAX = 65_536;
@@ -105,7 +109,7 @@ export function encodeRequest(target: Target, request: UpstreamRequest): Uint8Ar
   head += "\r\n";
 
   const copied = body !== null && body.length <= BODY_COPY_BYTES_MAX;
-  const bytes = new Uint8Array(head.length + (copied ? body.length : 0));
+  const bytes = SLAB.take(head.length + (copied ? body.length : 0));
   for (let at = 0; at < head.length; at++) bytes[at] = head.charCodeAt(at);
   if (body === null) return [bytes];
   if (!copied) return [bytes, body];

@@ -20,16 +20,23 @@ export class Slab {
   #slab: Bytes = new Uint8Array(0);
   #used = 0;
 
-  /** A copy of `bytes` from `start` to `end`; it belongs to the caller. */
-  copy(bytes: Bytes, start: number, end: number): Bytes {
-    const count = end - start;
-    if (count > PIECE_BYTES_MAX) return bytes.slice(start, end);
+  /** `count` bytes of zero; they belong to the caller. */
+  take(count: number): Bytes {
+    if (count > PIECE_BYTES_MAX) return new Uint8Array(count);
     if (this.#used + count > this.#slab.length) {
       this.#slab = new Uint8Array(SLAB_BYTES);
       this.#used = 0;
     }
     const piece = this.#slab.subarray(this.#used, this.#used + count);
     this.#used += count;
+    return piece;
+  }
+
+  /** A copy of `bytes` from `start` to `end`; it belongs to the caller. */
+  copy(bytes: Bytes, start: number, end: number): Bytes {
+    const count = end - start;
+    if (count > PIECE_BYTES_MAX) return bytes.slice(start, end);
+    const piece = this.take(count);
     piece.set(bytes.subarray(start, end));
     return piece;
   }
