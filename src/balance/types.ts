@@ -60,7 +60,7 @@ export interface Demand {
   readonly replayable: boolean;
   /** Whether a stream that broke after its first token may be carried on elsewhere. */
   readonly continuable: boolean;
-  /** Affinity key (see BALANCING 3.8): a hash or a session name; `null` for none. */
+  /** Affinity key: a session name, a cache key or the head of the prompt; `null` for none. */
   readonly affinityKey: string | null;
   /** The client's own deadline on the caller's clock, or `null`. */
   readonly deadlineSeconds: number | null;

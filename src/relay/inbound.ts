@@ -47,7 +47,7 @@ export interface InboundLimits {
   readonly jsonDepth: number;
 }
 
-/** Length of the prompt's head that affinity looks at (BALANCING 3.8). */
+/** Length of the prompt's head that affinity looks at. */
 const HEAD_CHARACTERS = 1_024;
 
 /** How many characters make a token, where nobody counted. */

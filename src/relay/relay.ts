@@ -263,7 +263,7 @@ function demandOf(request: RelayRequest, model: RelayModel): Demand {
   };
 }
 
-/** A session's name, a cache key, or the head of a long prompt (BALANCING 3.8). */
+/** A session's name, a cache key, or the head of a long prompt. */
 function affinityKey(request: RelayRequest): string | null {
   const { inbound, session, tenant } = request;
   const scope = `${tenant ?? ""}\n${inbound.model}\n`;

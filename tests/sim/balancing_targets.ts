@@ -168,7 +168,7 @@ export const ROWS: readonly TargetRow[] = [
         atMost("p99 / oracle of two, hedged", hedged / ofTwo, 1.45),
         { ...atMost("p99 / oracle", plain / oracle, 3, TWO_DRAWS), missed: 2 },
         { ...atMost("p99 / oracle, hedged", hedged / oracle, 2.1, TWO_DRAWS), missed: 1.45 },
-        atMost("p99 / least request", plain / least, 0.75, "the prototype had 0.70"),
+        atMost("p99 / least request", plain / least, 0.75, "an early sketch had 0.70"),
       ];
     },
   },
