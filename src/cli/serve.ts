@@ -27,6 +27,8 @@ export async function serve(options: Options, terminal: Terminal): Promise<numbe
     },
   });
   const server = startServer(loadSecrets(config), lines.write);
+  // Listened for before anybody is told that it serves: a signal may follow at once.
+  const stopped = stopSignal();
   log.info("serving", {
     version: VERSION,
     url: server.url,
@@ -38,7 +40,7 @@ export async function serve(options: Options, terminal: Terminal): Promise<numbe
     });
   }
 
-  const signal = await stopSignal();
+  const signal = await stopped;
   log.info("draining", { signal, graceSeconds: config.shutdown.graceSeconds });
   await server.stop();
   log.info("stopped");
