@@ -18,13 +18,6 @@ export class Frames {
     return this.#slices.length === 0;
   }
 
-  /** Total length of what is queued, in bytes. */
-  get sizeBytes(): number {
-    let sizeBytes = 0;
-    for (const slice of this.#slices) sizeBytes += slice.byteLength;
-    return sizeBytes;
-  }
-
   /** Queues bytes; they are not copied and must not change any more. */
   push(bytes: Uint8Array<ArrayBuffer>): void {
     const last = this.#slices[this.#slices.length - 1];

@@ -42,11 +42,6 @@ export interface Plan {
   readonly dropUsage: boolean;
 }
 
-/** Whether a backend can serve a surface at all. */
-export function canServe(route: BackendRoute, surface: Surface): boolean {
-  return upstreamSurface(surface, route.protocol) !== null;
-}
-
 const encoder = new TextEncoder();
 
 /** URLs built so far: an endpoint has a few, and building one costs as much as a pick. */

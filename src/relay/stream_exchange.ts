@@ -20,6 +20,7 @@ import type { Attempt } from "../balance/types.ts";
 import { GatewayError } from "../errors.ts";
 import type { Reply, StreamSource } from "../ports.ts";
 import { type ContinuationMode, Transcript } from "../stream/continuation.ts";
+import { formatComment } from "../stream/sse.ts";
 import { AttemptCancelled, AttemptFailed } from "./attempt.ts";
 import type { Watched } from "./deadlines.ts";
 import { type AttemptFigures, Exchange, type ExchangeContext } from "./exchange.ts";
@@ -30,7 +31,7 @@ import { type BackendRoute, type Plan, planAttempt } from "./plan.ts";
 import { reasonOf } from "./reason.ts";
 import { StreamAttempt } from "./stream_attempt.ts";
 
-const KEEP_ALIVE = new TextEncoder().encode(": keep-alive\n\n");
+const KEEP_ALIVE = formatComment("keep-alive");
 
 /** What one pull brings. */
 type Pulled = readonly Uint8Array<ArrayBuffer>[] | null;
