@@ -6,21 +6,11 @@
 import { Balancer } from "../src/balance/balancer.ts";
 import type { Pool } from "../src/balance/pool.ts";
 import type { Demand, TargetSpec } from "../src/balance/types.ts";
+import { demandOf } from "../tests/support/dispatch_script.ts";
 import { randomFrom } from "../tests/sim/harness.ts";
 
 /** A plain request for a stream. */
-export const DEMAND: Demand = {
-  promptTokens: 800,
-  answerTokensMax: 500,
-  streaming: true,
-  tools: false,
-  vision: false,
-  jsonSchema: false,
-  replayable: true,
-  continuable: false,
-  affinityKey: null,
-  deadlineSeconds: null,
-};
+export const DEMAND: Demand = demandOf({ answerTokensMax: 500 });
 
 /** A pool of `size` targets, each with latencies, decode times and eight attempts in flight. */
 export function busyPool(size: number): Pool {

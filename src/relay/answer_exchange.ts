@@ -6,6 +6,7 @@
 import type { Attempt } from "../balance/types.ts";
 import type { Reply } from "../ports.ts";
 import { GatewayError } from "../errors.ts";
+import type { Usage } from "../stream/reading.ts";
 import { type Answer, AnswerAttempt } from "./answer_attempt.ts";
 import { AttemptFailed } from "./attempt.ts";
 import { type AttemptFigures, Exchange, NO_FIGURES } from "./exchange.ts";
@@ -17,7 +18,7 @@ import { reasonOf } from "./reason.ts";
 export class AnswerExchange extends Exchange<AnswerAttempt> {
   readonly #reply = Promise.withResolvers<Reply>();
   readonly #gone = (): void => this.#clientGone();
-  readonly #answers = new Map<number, { readonly answer: Answer; readonly atMs: number }>();
+  readonly #usages = new Map<number, Usage | null>();
 
   /**
    * Runs the request.
@@ -50,8 +51,7 @@ export class AnswerExchange extends Exchange<AnswerAttempt> {
   }
 
   protected override figures(run: AnswerAttempt): AttemptFigures {
-    const usage = this.#answers.get(run.attempt.id)?.answer.reading.usage ?? null;
-    return { ...NO_FIGURES, usage };
+    return { ...NO_FIGURES, usage: this.#usages.get(run.attempt.id) ?? null };
   }
 
   protected override refuse(refusal: Refusal): void {
@@ -73,15 +73,16 @@ export class AnswerExchange extends Exchange<AnswerAttempt> {
     if (body === null) return;
     this.runs.delete(run.attempt.id);
     const atMs = this.context.ports.clock.nowMs();
-    this.#answers.set(run.attempt.id, { answer, atMs });
+    const { usage } = answer.reading;
+    this.#usages.set(run.attempt.id, usage);
     this.settled(run, "ok");
     this.tell({ type: "first_token", attempt: run.attempt });
     this.tell({
       type: "finished",
       attempt: run.attempt,
-      tokens: answer.reading.usage?.answerTokens ?? 0,
+      tokens: usage?.answerTokens ?? 0,
       decodeSeconds: null,
-      promptTokens: answer.reading.usage?.promptTokens ?? null,
+      promptTokens: usage?.promptTokens ?? null,
     });
     this.close();
     const headers = this.answerHeaders(run, atMs);
@@ -108,6 +109,7 @@ export class AnswerExchange extends Exchange<AnswerAttempt> {
   #clientGone(): void {
     if (this.over) return;
     this.callOffAll();
+    this.close();
     this.finished(null, {
       status: 499,
       outcome: "client_gone",

@@ -136,6 +136,7 @@ export abstract class Exchange<Run extends AttemptRun> implements Rostered {
   readonly #failures = new Map<number, AttemptFailed>();
   #wake: Disposable | null = null;
   #firstSendMs: number | null = null;
+  #calledOff = false;
   #over = false;
 
   /** Takes a request; {@linkcode start} sends it. */
@@ -154,13 +155,11 @@ export abstract class Exchange<Run extends AttemptRun> implements Rostered {
     return this.#over;
   }
 
-  /** Calls every attempt off: the client is gone, or the gateway ends. */
+  /** Calls every attempt off: nothing more is tried, whoever decided so. */
   protected callOffAll(): void {
-    if (this.#over) return;
-    this.#over = true;
+    this.#calledOff = true;
     this.tell({ type: "cancelled" });
     for (const run of this.runs.values()) this.callOff(run, "cancelled");
-    this.close();
   }
 
   /** Sends the first attempt. */
@@ -193,8 +192,7 @@ export abstract class Exchange<Run extends AttemptRun> implements Rostered {
   /** Ends the request from outside, with an error. */
   interrupt(refusal: Refusal): void {
     if (this.#over) return;
-    this.tell({ type: "cancelled" });
-    for (const run of this.runs.values()) this.callOff(run, "cancelled");
+    this.callOffAll();
     this.refuse(refusal);
   }
 
@@ -382,7 +380,7 @@ export abstract class Exchange<Run extends AttemptRun> implements Rostered {
       plan = planAttempt(inbound, attempt.target, route, { headers });
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error;
-      this.tell({ type: "cancelled" });
+      this.callOffAll();
       this.refuse(error);
       return;
     }
@@ -404,7 +402,7 @@ export abstract class Exchange<Run extends AttemptRun> implements Rostered {
     if (attempt.kind === "hedge") {
       this.context.metrics.hedge({ model: this.context.rules.name, result: "lost" });
     }
-    this.callOff(run, this.#over ? "cancelled" : "lost_hedge");
+    this.callOff(run, this.#calledOff ? "cancelled" : "lost_hedge");
   }
 
   #sleep(atSeconds: number): void {

@@ -1,27 +1,11 @@
 import assert from "node:assert/strict";
 import type { Protocol, Surface } from "../backends/surface.ts";
-import type { TargetSpec } from "../balance/types.ts";
 import { GatewayError } from "../errors.ts";
+import { targetOf } from "../../tests/support/dispatch_script.ts";
 import { readInbound } from "./inbound.ts";
 import { type BackendRoute, type Plan, planAttempt } from "./plan.ts";
 
-const TARGET: TargetSpec = {
-  key: "b/up",
-  backend: "b",
-  model: "up",
-  weight: 1,
-  tier: 0,
-  maxConcurrency: null,
-  hedge: true,
-  capabilities: {
-    contextTokens: null,
-    streaming: true,
-    tools: true,
-    vision: true,
-    jsonSchema: true,
-    prefill: false,
-  },
-};
+const TARGET = targetOf("b", { key: "b/up", model: "up" });
 
 function routeTo(protocol: Protocol, includeUsage = true): BackendRoute {
   return {

@@ -25,8 +25,8 @@ const DRAIN_MS = 1_000;
 export interface StreamFigures {
   /** First content, on the caller's clock; `null` where there was none. */
   readonly firstTokenMs: number | null;
-  /** Last content. */
-  readonly lastTokenMs: number | null;
+  /** From first to last content, in milliseconds; `null` where there was none. */
+  readonly decodeMs: number | null;
   /** Events with content, or answer tokens where the backend counted them. */
   readonly tokens: number;
   /** What was seen of usage and finish. */
@@ -53,9 +53,11 @@ export class StreamAttempt extends AttemptRun {
 
   /** What the stream showed so far. */
   get figures(): StreamFigures {
+    const first = this.#firstTokenMs;
+    const last = this.#lastTokenMs;
     return {
-      firstTokenMs: this.#firstTokenMs,
-      lastTokenMs: this.#lastTokenMs,
+      firstTokenMs: first,
+      decodeMs: first === null || last === null ? null : last - first,
       tokens: this.#progress.usage?.answerTokens ?? this.#progress.contentEvents,
       progress: this.#progress,
     };

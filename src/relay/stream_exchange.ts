@@ -113,11 +113,10 @@ export class StreamExchange extends Exchange<StreamAttempt> implements StreamSou
   }
 
   protected override figures(run: StreamAttempt): AttemptFigures {
-    const { firstTokenMs, lastTokenMs, tokens, progress } = run.figures;
-    const decodeMs = firstTokenMs === null || lastTokenMs === null ? 0 : lastTokenMs - firstTokenMs;
+    const { firstTokenMs, decodeMs, tokens, progress } = run.figures;
     return {
       firstTokenMs,
-      timePerOutputSeconds: tokens < 2 ? null : decodeMs / 1_000 / (tokens - 1),
+      timePerOutputSeconds: tokens < 2 ? null : (decodeMs ?? 0) / 1_000 / (tokens - 1),
       usage: progress.usage,
     };
   }
@@ -231,7 +230,7 @@ export class StreamExchange extends Exchange<StreamAttempt> implements StreamSou
   /** What was sent is of a kind that no second stream can be compared with. */
   #cannotContinue(): void {
     this.#continuing = false;
-    this.tell({ type: "cancelled" });
+    this.callOffAll();
     this.refuse(
       new GatewayError(
         "stream_cut",
@@ -247,7 +246,7 @@ export class StreamExchange extends Exchange<StreamAttempt> implements StreamSou
     if (this.over) return;
     this.#countContinuation("mismatch");
     this.#continuing = false;
-    this.tell({ type: "cancelled" });
+    this.callOffAll();
     const options = { cause: error };
     this.refuse(new GatewayError("stream_cut", `Cannot finish stream: ${error.message}`, options));
   }
@@ -319,14 +318,12 @@ export class StreamExchange extends Exchange<StreamAttempt> implements StreamSou
     if (this.over) return;
     this.runs.delete(run.attempt.id);
     this.settled(run, "ok");
-    const { firstTokenMs, lastTokenMs, tokens, progress } = run.figures;
+    const { decodeMs, tokens, progress } = run.figures;
     this.tell({
       type: "finished",
       attempt: run.attempt,
       tokens,
-      decodeSeconds: firstTokenMs === null || lastTokenMs === null
-        ? null
-        : (lastTokenMs - firstTokenMs) / 1_000,
+      decodeSeconds: decodeMs === null ? null : decodeMs / 1_000,
       promptTokens: progress.usage?.promptTokens ?? null,
     });
     if (this.#continuing) this.#countContinuation("completed");

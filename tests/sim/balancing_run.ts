@@ -21,6 +21,7 @@ import type {
   TargetSpec,
 } from "../../src/balance/types.ts";
 import type { Random } from "../../src/ports.ts";
+import { demandOf } from "../support/dispatch_script.ts";
 import { type Baseline, BaselineRouter, type Router, type Walk } from "./balancing_baselines.ts";
 import { CALM, drawRequest, type Fault, SimBackend, type SimRequest } from "./balancing_model.ts";
 import { randomFrom, VirtualTime } from "./harness.ts";
@@ -170,19 +171,10 @@ class Driver {
     const request = drawRequest(this.#arrivals);
     const router = this.#routers[Math.floor(this.#arrivals() * this.#routers.length)];
     if (router === undefined) throw new RangeError("Cannot simulate: there is no gateway");
-    const demand: Demand = {
+    const demand = demandOf({
       promptTokens: request.promptTokens,
-      answerTokensMax: 0,
-      streaming: true,
-      tools: false,
-      vision: false,
-      jsonSchema: false,
-      replayable: true,
-      continuable: false,
-      affinityKey: null,
-      deadlineSeconds: null,
       ...this.#scenario.demand?.(request),
-    };
+    });
     const nowSeconds = this.#time.nowSeconds();
     const client: ClientRecord = {
       atSeconds: nowSeconds,
