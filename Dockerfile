@@ -17,6 +17,7 @@ ENV DENO_DIR=/deno-dir
 WORKDIR /app
 COPY deno.json deno.lock mod.ts serve.ts ./
 COPY src ./src
+COPY kv_node/compat ./kv_node/compat
 COPY tools/entrypoint.sh ./tools/entrypoint.sh
 # The lock file is frozen, so this fetches what was tested or fails.
 RUN deno cache mod.ts serve.ts

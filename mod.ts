@@ -1,7 +1,7 @@
 /**
  * Weir: one address in front of many LLM backends, as a library and a program.
  *
- *     deno run --allow-net=127.0.0.1 mod.ts demo
+ *     deno run --allow-net=127.0.0.1 --allow-read=src mod.ts demo
  *     deno run <permissions> mod.ts serve --config weir.yaml
  *
  * @example Serve from a program of one's own

@@ -10,7 +10,7 @@
  */
 import { loadGateway } from "./src/cli/platform.ts";
 
-const gateway = loadGateway(Deno.env.get("WEIR_CONFIG"));
+const gateway = await loadGateway(Deno.env.get("WEIR_CONFIG"));
 
 /** What the platform calls. */
 export default {

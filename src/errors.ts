@@ -18,6 +18,7 @@ export const STATUS_BY_CODE = {
   missing_api_key: 401,
   invalid_api_key: 401,
   not_found: 404,
+  entry_not_found: 404,
   model_not_found: 404,
   method_not_allowed: 405,
   body_timeout: 408,
@@ -35,6 +36,7 @@ export const STATUS_BY_CODE = {
   first_token_timeout: 504,
   idle_timeout: 504,
   total_timeout: 504,
+  not_cached: 504,
 } as const;
 
 /** A stable, machine-readable reason. */

@@ -7,11 +7,16 @@
  * @module
  */
 import { Registry } from "./telemetry/prometheus.ts";
-import { credentialHeaders } from "./backends/endpoint.ts";
 import { Balancer } from "./balance/balancer.ts";
 import type { BalancerPolicy } from "./balance/policy.ts";
 import type { TargetSpec } from "./balance/types.ts";
-import type { BackendConfig, Config, ModelConfig } from "./config/schema.ts";
+import type { Config, ModelConfig } from "./config/schema.ts";
+import type { Store } from "deno-kv-compat";
+import { backendRoute } from "./assembly/backend_route.ts";
+import { createGatewayCache, type GatewayCache } from "./assembly/cache.ts";
+import type { CacheDeps } from "./assembly/cache_deps.ts";
+import { hasCache } from "./assembly/cache_rules.ts";
+import type { LocalEmbedding } from "./assembly/embedding.ts";
 import { GatewayError, type GatewayErrorCode } from "./errors.ts";
 import { Access } from "./http/access.ts";
 import { createAdmin } from "./http/admin.ts";
@@ -22,13 +27,14 @@ import type { Clock, Random, Reply, ServerRequest, Upstream } from "./ports.ts";
 import { Deadlines } from "./relay/deadlines.ts";
 import { readInbound } from "./relay/inbound.ts";
 import { BackendReply, detailOf } from "./relay/outcome.ts";
-import type { BackendRoute } from "./relay/plan.ts";
 import { Relay, type RelayModel } from "./relay/relay.ts";
 import { randomSource, systemClock } from "./runtime/clock.ts";
 import { FetchUpstream } from "./runtime/upstream_fetch.ts";
 import { SocketUpstream } from "./runtime/upstream_socket.ts";
 import type { Semconv } from "./telemetry/attempt_metrics.ts";
+import { createCacheMetrics } from "./telemetry/cache_metrics.ts";
 import { renderMetrics } from "./telemetry/exposition.ts";
+import { KnownNames } from "./telemetry/labels.ts";
 import { createLog, type Log } from "./telemetry/log.ts";
 import { createMetrics, type Metrics } from "./telemetry/metrics.ts";
 import { type ProcessReaders, registerProcessMetrics } from "./telemetry/process_metrics.ts";
@@ -52,6 +58,10 @@ export interface GatewayPorts {
   readonly semconv: Semconv;
   /** Memory and processor time, where they can be read. */
   readonly process: ProcessReaders;
+  /** The store that `cache.store` names, open; the gateway closes it. `null` for none. */
+  readonly store: Store | null;
+  /** The model of one's own that `cache.embedder` names, loaded. `null` for none. */
+  readonly localEmbedder: LocalEmbedding | null;
 }
 
 /** A running gateway. */
@@ -66,6 +76,8 @@ export interface Gateway {
   readonly admin: { fetch(request: Request): Promise<Response> };
   /** Requests under way. */
   readonly running: number;
+  /** Settles when the cache serves again what outlived the last process. */
+  readonly cacheReady: Promise<void>;
   /** Takes a measurement of how late the event loop ran a timer. */
   reportLag(seconds: number): void;
   /**
@@ -120,9 +132,12 @@ export function createGateway(config: Config, ports: Partial<GatewayPorts> = {})
   });
   if (ports.process !== undefined) registerProcessMetrics(registry, ports.process);
   const deadlines = new Deadlines(clock, SWEEP_MS);
+  const routes = new Map(
+    config.backends.map((backend) => [backend.name, backendRoute(backend, secrets)]),
+  );
   const relay = new Relay({
     models: new Map(config.models.map((model) => [model.name, relayModel(config, model)])),
-    routes: new Map(config.backends.map((backend) => [backend.name, route(backend, secrets)])),
+    routes,
     balancer,
     ports: {
       clock,
@@ -140,17 +155,27 @@ export function createGateway(config: Config, ports: Partial<GatewayPorts> = {})
     metrics,
     log,
   });
-  return assemble({
-    config,
-    clock,
-    random,
-    relay,
-    registry,
-    metrics,
-    log,
-    upstream,
-    deadlines,
-    targets,
+  const deps = { relay, routes, secrets, upstream, clock, random, metrics, registry, log };
+  const cache = createCache(config, ports, deps);
+  const parts = { config, clock, random, relay, cache, registry, metrics, log, upstream };
+  return assemble({ ...parts, deadlines, targets });
+}
+
+/** The cache, if any model has one: else nothing of it is made. */
+function createCache(
+  config: Config,
+  ports: Partial<GatewayPorts>,
+  deps: Omit<CacheDeps, "store" | "localEmbedder" | "declare"> & { readonly registry: Registry },
+): GatewayCache | null {
+  if (!hasCache(config)) return null;
+  return createGatewayCache(config, {
+    ...deps,
+    store: ports.store ?? null,
+    localEmbedder: ports.localEmbedder ?? null,
+    declare: (sources) => {
+      const names = new KnownNames(() => config.models.map((model) => model.name));
+      return createCacheMetrics(deps.registry, names, sources);
+    },
   });
 }
 
@@ -159,6 +184,7 @@ interface Assembly {
   readonly clock: Clock;
   readonly random: Random;
   readonly relay: Relay;
+  readonly cache: GatewayCache | null;
   readonly registry: Registry;
   readonly metrics: Metrics;
   readonly log: Log;
@@ -168,13 +194,14 @@ interface Assembly {
 }
 
 function assemble(parts: Assembly): Gateway {
-  const { config, clock, relay, registry, metrics, log, deadlines } = parts;
+  const { config, clock, relay, cache, registry, metrics, log, deadlines } = parts;
   let draining = false;
   const nextRequestId = requestIds(parts.random);
   const app = createApp({
     completions: {
       models: relay.models,
       complete: (request) => complete(parts, request),
+      reportWrong: (id, tenant) => cache?.operator.reportWrong(id, tenant) ?? false,
     },
     access: new Access(config.access.keys),
     limits: {
@@ -194,6 +221,7 @@ function assemble(parts: Assembly): Gateway {
     ready: () => !draining,
     targets: parts.targets,
     running: () => relay.running,
+    cache: cache?.operator ?? null,
     version: VERSION,
   });
   return {
@@ -205,6 +233,7 @@ function assemble(parts: Assembly): Gateway {
     },
     fetch: async (request) => fetchResponse(await app(serverRequest(request))),
     admin: { fetch: async (request) => await admin.fetch(request) },
+    cacheReady: cache?.ready ?? Promise.resolve(),
     reportLag: (seconds) => metrics.eventLoopLag(seconds),
     get running() {
       return relay.running;
@@ -221,6 +250,7 @@ function assemble(parts: Assembly): Gateway {
       draining = true;
       relay.abort();
       await relay.drained();
+      await cache?.close();
       parts.upstream.close();
       deadlines.close();
     },
@@ -235,7 +265,7 @@ async function complete(parts: Assembly, request: CompletionRequest): Promise<Re
     const value = request.headers.get(name);
     if (value !== null) headers.push([name, value]);
   }
-  return await parts.relay.complete({
+  const asked = {
     inbound,
     requestId,
     tenant,
@@ -243,7 +273,11 @@ async function complete(parts: Assembly, request: CompletionRequest): Promise<Re
     headers,
     startedMs,
     signal,
-  });
+  };
+  const { relay, cache } = parts;
+  return await (cache === null
+    ? relay.complete(asked)
+    : cache.relay.complete(asked, request.headers));
 }
 
 function explain(error: unknown, requestId: string, metrics: Metrics, log: Log): Explanation {
@@ -322,21 +356,6 @@ function targetSpec(config: Config, target: ModelConfig["targets"][number]): Tar
     maxConcurrency: backend.maxConcurrency ?? null,
     hedge: backend.hedge,
     capabilities: { ...backend.capabilities, ...target.capabilities },
-  };
-}
-
-function route(backend: BackendConfig, secrets: ReadonlyMap<string, string>): BackendRoute {
-  const { name, protocol, baseUrl, apiVersion, includeUsage } = backend;
-  const fixed = Object.entries(backend.headers ?? {})
-    .map(([header, value]) => [header.toLowerCase(), value] as const);
-  const credential = credentialHeaders(protocol, secrets.get(name) ?? null)
-    .filter(([header]) => !fixed.some(([set]) => set === header));
-  return {
-    name,
-    protocol,
-    endpoint: { protocol, baseUrl, ...(apiVersion === undefined ? {} : { apiVersion }) },
-    headers: [...credential, ...fixed],
-    includeUsage,
   };
 }
 

@@ -162,3 +162,110 @@ export interface Reply {
   /** The body. */
   readonly body: Uint8Array<ArrayBuffer> | string | StreamSource | null;
 }
+
+/** Turns texts into vectors whose cosine tells how near they are. */
+export interface Embedder {
+  /** Identity of embedder and model: vectors of two identities are never compared. */
+  readonly id: string;
+  /** Length of every vector. */
+  readonly dims: number;
+  /**
+   * Embeds texts, off the event loop.
+   *
+   * @param deadlineMs When the vectors are of no use any more, on the clock.
+   * @throws {EmbedError} If there are none, or not in time.
+   */
+  embed(texts: readonly string[], deadlineMs: number): Promise<readonly Float32Array[]>;
+  /** Ends workers and calls under way. */
+  close(): void;
+}
+
+/** Why there is no vector. */
+export type EmbedFailure =
+  | "late" // not by the deadline
+  | "full" // too many texts are waiting
+  | "open" // its breaker is open
+  | "failed" // it answered with an error, or not at all
+  | "dims" // a vector of another length than configured
+  | "unusable" // not finite, or of no length
+  | "closed";
+
+/** A text that could not be embedded. */
+export class EmbedError extends Error {
+  /** Survives minified stacks and log lines. */
+  override readonly name = "EmbedError";
+  /** Why. */
+  readonly kind: EmbedFailure;
+
+  /** Says what failed; `message` never holds the text. */
+  constructor(kind: EmbedFailure, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.kind = kind;
+  }
+}
+
+/** What is looked for: a vector, or a text that the index embeds itself. */
+export type VectorQuery = { readonly text: string } | { readonly vector: Float32Array };
+
+/** A neighbour. */
+export interface VectorMatch {
+  /** Key of the vector: an entry's id. */
+  readonly id: number;
+  /** Cosine, −1 to 1. */
+  readonly similarity: number;
+}
+
+/** Counts of an index. */
+export interface VectorStats {
+  /** Live vectors. */
+  readonly live: number;
+  /** Removed vectors that still occupy a place. */
+  readonly tombstones: number;
+  /** Places in graph indexes. */
+  readonly capacity: number;
+  /** Scopes, and how many of them have a graph index. */
+  readonly scopes: number;
+  /** Scopes above the scan's limit. */
+  readonly graphs: number;
+  /** Rebuilds that were finished. */
+  readonly rebuilds: number;
+  /** Whether one is under way. */
+  readonly rebuilding: boolean;
+  /** How many changes the builder has still to replay. */
+  readonly journal: number;
+  /** How the last rebuild took, in seconds; `null` before the first. */
+  readonly lastRebuildSeconds: number | null;
+  /** Whether the native library is in use; `false` where every search is a scan. */
+  readonly native: boolean;
+  /** Memory of the vectors and indexes, in bytes. */
+  readonly bytes: number;
+}
+
+/**
+ * Vectors by scope, kept off the event loop. It may lag behind: whoever asks
+ * decides by its own map which ids are alive.
+ */
+export interface VectorIndex {
+  /**
+   * The nearest vectors of a scope, nearest first, eight at most.
+   *
+   * @param deadlineMs When the result is of no use any more, on the clock.
+   * @throws {EmbedError} If there is none, or not in time.
+   */
+  search(scope: string, query: VectorQuery, deadlineMs: number): Promise<readonly VectorMatch[]>;
+  /** Adds a vector, some time soon; an unusable one is counted and left out. */
+  add(scope: string, id: number, query: VectorQuery): void;
+  /** Removes a vector, some time soon. */
+  remove(scope: string, id: number): void;
+  /**
+   * The cosine of two texts, by the embedder of the index.
+   *
+   * @returns `null` if one of them has nothing to embed.
+   * @throws {EmbedError} If there is none, or not in time.
+   */
+  compare(one: string, other: string, deadlineMs: number): Promise<number | null>;
+  /** Counts, as last reported. */
+  stats(): VectorStats;
+  /** Ends its workers; what can be kept is saved first. */
+  close(): Promise<void>;
+}

@@ -41,6 +41,10 @@ case $command in
   simulate)
     exec deno run --no-prompt --cached-only --allow-net "$app/mod.ts" simulate "$@"
     ;;
+  demo)
+    exec deno run --no-prompt --cached-only --allow-net=127.0.0.1 --allow-read="$app/src" \
+      "$app/mod.ts" demo "$@"
+    ;;
   *)
     exec deno run --no-prompt --cached-only --allow-net=127.0.0.1 "$app/mod.ts" "$command" "$@"
     ;;

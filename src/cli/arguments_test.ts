@@ -98,7 +98,7 @@ Deno.test("parseInvocation() refuses values that are missing or too many", () =>
   );
   assert.match(
     reading(""),
-    /no command is given; there are demo, serve, check, simulate, health/,
+    /no command is given; there are demo, serve, check, calibrate, simulate, health/,
   );
 });
 

@@ -17,7 +17,7 @@ export interface OptionSpec {
 }
 
 /** Names of the commands. */
-export type CommandName = "serve" | "check" | "demo" | "simulate" | "health";
+export type CommandName = "serve" | "check" | "calibrate" | "demo" | "simulate" | "health";
 
 /** One command. */
 export interface CommandSpec {
@@ -100,6 +100,28 @@ export const COMMANDS: readonly CommandSpec[] = [
         description: "Print only the permissions that `serve` needs, one a line",
       },
       ...ADDRESSES,
+    },
+  },
+  {
+    name: "calibrate",
+    summary: "Find the similarity from which the cache may serve",
+    details:
+      "Runs pairs of questions through the embedder of the configuration, the built-in one\n" +
+      "without any, and shows what each threshold would do. The file has one pair a line:\n" +
+      '{"a":"one question","b":"another","label":1}, label 0 for pairs that must not share an answer.',
+    options: {
+      pairs: { placeholder: "FILE", description: "The pairs, as JSON Lines" },
+      config: {
+        placeholder: "FILE",
+        short: "c",
+        description: "Whose embedder to use. Default: the built-in one",
+      },
+      "false-hits": {
+        placeholder: "PERCENT",
+        description: "Share of label-0 pairs that may hit. Default: 0.5",
+      },
+      svg: { placeholder: "FILE", description: "Also draw the plot into this file" },
+      json: { description: "Print everything as one JSON object" },
     },
   },
   {

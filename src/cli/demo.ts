@@ -34,7 +34,7 @@ export async function demo(options: Options, terminal: Terminal): Promise<number
 
   const config = demoConfig(backends, { port, adminPort });
   const server = startServer(
-    { config, secrets: new Map(), caCertificates: [] },
+    { config, secrets: new Map(), storeToken: null, caCertificates: [] },
     terminal.print,
   );
   terminal.print(greeting(server.url, server.adminUrl ?? ""));
@@ -58,12 +58,23 @@ Any client of OpenAI works with another baseURL (and so does Anthropic's, with $
   });
   for await (const chunk of stream) console.log(chunk.choices[0]?.delta?.content ?? "");
 
+A question that was asked before costs no call: ask it twice, then in other words, and look at the
+header x-weir-cache (miss, exact, canonical, semantic).
+
+  ask() { curl -s -D - -o /dev/null ${url}/v1/chat/completions -H 'content-type: application/json' \\
+    -d "{\\"model\\":\\"chat\\",\\"messages\\":[{\\"role\\":\\"user\\",\\"content\\":\\"$1\\"}]}" |
+    grep -E '^(x-weir-cache|cache-status|weir-cache|x-weir-overhead)'; }
+  ask 'How do I change the oil filter of a tractor?'
+  ask 'How do I change the oil filter of a tractor?'
+  ask 'hi, how do i change the oil filter of a tractor'
+  ask 'How do I change an oil filter of the tractor?'
+
 Models:  chat      three backends: fast, middling, slow and flaky; watch who gets the traffic
          fallback  the first choice is down; the second answers
          cut       every stream breaks after 8 tokens; the client is told so
          rescued   every stream breaks after 8 tokens; another backend carries it on
 
-  curl ${adminUrl}/metrics    curl ${adminUrl}/backends    curl ${adminUrl}/readyz
+  curl ${adminUrl}/metrics    curl ${adminUrl}/backends    curl ${adminUrl}/cache/entries
 
 Ctrl+C ends it.`;
 }

@@ -33,6 +33,8 @@ export function demoConfig(
     log: { level: "warn" },
     forwardHeaders: ["x-sim-fault", "x-sim-words"],
     shutdown: { graceSeconds: 5 },
+    // A few questions are scanned sooner than a library is loaded.
+    cache: { native: "never" },
     backends: backends.map(({ name, baseUrl }) => ({
       name,
       protocol: "openai",
@@ -44,6 +46,7 @@ export function demoConfig(
       {
         name: "chat",
         targets: backends.map((backend) => target(backend, "", 0)),
+        cache: { enabled: true, semantic: { mode: "static" } },
       },
       // The first choice is always down: nobody notices.
       {

@@ -59,7 +59,7 @@ async function ask(url: string, model: string): Promise<string> {
 
 Deno.test("demo answers from simulated backends and ends with 0 on Ctrl+C", async () => {
   const words = ["demo", "--port", "0", "--admin-port", "0"];
-  const demo = await runUntil("Ctrl+C", ["--allow-net=127.0.0.1"], words);
+  const demo = await runUntil("Ctrl+C", ["--allow-net=127.0.0.1", "--allow-read=src"], words);
   try {
     const url = addressIn(demo.text, /listens on (http:\/\/127\.0\.0\.1:\d+),/);
     const adminUrl = addressIn(

@@ -23,6 +23,7 @@ type Command = (options: Options, terminal: Terminal) => Promise<number>;
 const COMMANDS: Readonly<Record<CommandName, () => Promise<Command>>> = {
   serve: async () => (await import("./serve.ts")).serve,
   check: async () => (await import("./check.ts")).check,
+  calibrate: async () => (await import("./calibrate.ts")).calibrate,
   demo: async () => (await import("./demo.ts")).demo,
   simulate: async () => (await import("./simulate.ts")).simulate,
   health: async () => (await import("./health.ts")).health,

@@ -69,3 +69,59 @@ Deno.test("serveCommand() quotes what a shell would read otherwise", () => {
       `'--allow-read=my weir'\\''s.yaml' mod.ts serve --config 'my weir'\\''s.yaml' --port=1`,
   );
 });
+
+/** The flags of a configuration with a cache, by name; values as lists. */
+function cacheFlags(
+  cache: Readonly<Record<string, unknown>>,
+  model: Readonly<Record<string, unknown>> = { enabled: true },
+): Record<string, readonly string[]> {
+  const config = configWith({
+    cache,
+    models: [{ name: "chat", targets: [{ backend: "one", model: "m" }], cache: model }],
+  });
+  return Object.fromEntries(
+    serveFlags(config, "weir.yaml").slice(1).map((flag) => {
+      const [name = "", values = ""] = flag.split("=");
+      return [name, values.split(",")];
+    }),
+  );
+}
+
+Deno.test("serveFlags() lets a cache start its workers, load its one library, and no more", () => {
+  const flags = cacheFlags({});
+  assert.deepEqual(Object.keys(flags), ["--allow-net", "--allow-read", "--allow-ffi"]);
+  assert.equal(flags["--allow-read"]?.length, 2);
+  assert.match(flags["--allow-read"]?.[1] ?? "", /\/src$/);
+  assert.match(flags["--allow-ffi"]?.join() ?? "", /\/usearch\.node$/);
+  assert.equal(cacheFlags({ native: "never" })["--allow-ffi"], undefined);
+  const exactOnly = cacheFlags({}, { enabled: true, semantic: { mode: "off" } });
+  assert.deepEqual(exactOnly["--allow-read"], ["weir.yaml"]);
+  assert.deepEqual(cacheFlags({}, { enabled: false })["--allow-read"], ["weir.yaml"]);
+});
+
+Deno.test("serveFlags() lets a cache use the store, the index folder and the model it names", () => {
+  const kept = cacheFlags({ store: "file:/data/kv/cache.db", indexDirectory: "/data/index" });
+  assert.deepEqual(kept["--allow-write"], ["/data/kv", "/data/index"]);
+  assert.ok(kept["--allow-read"]?.includes("/data/kv"));
+  const remote = cacheFlags({ store: "https://kv.example.com/a" });
+  assert.deepEqual(remote["--allow-env"], ["DENO_KV_ACCESS_TOKEN"]);
+  assert.ok(remote["--allow-net"]?.includes("kv.example.com:443"));
+  const local = cacheFlags({ embedder: { type: "local", directory: "/models/mini" } });
+  assert.ok(local["--allow-read"]?.includes("/models/mini"));
+  assert.equal(local["--allow-ffi"]?.length, 2);
+});
+
+Deno.test("serveCommand() names the add-on's configuration where a model of one's own is used", () => {
+  const config = configWith({
+    cache: { embedder: { type: "local", directory: "/models/mini" } },
+    models: [{
+      name: "chat",
+      targets: [{ backend: "one", model: "m" }],
+      cache: { enabled: true },
+    }],
+  });
+  assert.match(
+    serveCommand(config, "weir.yaml", []),
+    /^deno run --config addons\/local_model\/deno\.json --no-prompt /,
+  );
+});

@@ -4,6 +4,7 @@
  * @module
  */
 import { createGateway, type Gateway } from "../gateway.ts";
+import { openCachePorts } from "./cache_ports.ts";
 import { CONFIG_FILE, loadSecrets, readConfig } from "./read_config.ts";
 import { portsFor } from "./server.ts";
 import { systemTerminal } from "./terminal.ts";
@@ -14,7 +15,10 @@ import { systemTerminal } from "./terminal.ts";
  * @param file The file; `weir.yaml` where left out.
  * @throws {CommandError} If it cannot be used, with all its problems.
  */
-export function loadGateway(file: string = CONFIG_FILE): Gateway {
+export async function loadGateway(file: string = CONFIG_FILE): Promise<Gateway> {
   const loaded = loadSecrets(readConfig(file));
-  return createGateway(loaded.config, portsFor(loaded, systemTerminal.print));
+  return createGateway(loaded.config, {
+    ...portsFor(loaded, systemTerminal.print),
+    ...await openCachePorts(loaded),
+  });
 }

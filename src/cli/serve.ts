@@ -7,6 +7,7 @@ import { systemClock } from "../runtime/clock.ts";
 import { createLog } from "../telemetry/log.ts";
 import { VERSION } from "../version.ts";
 import { type Options, textOption } from "./arguments.ts";
+import { openCachePorts } from "./cache_ports.ts";
 import { createLineWriter } from "./line_writer.ts";
 import { CONFIG_FILE, loadSecrets, readConfig, withAddresses } from "./read_config.ts";
 import { startServer, stopSignal } from "./server.ts";
@@ -26,7 +27,8 @@ export async function serve(options: Options, terminal: Terminal): Promise<numbe
       terminal.print(line);
     },
   });
-  const server = startServer(loadSecrets(config), lines.write);
+  const loaded = loadSecrets(config);
+  const server = startServer(loaded, lines.write, await openCachePorts(loaded));
   // Listened for before anybody is told that it serves: a signal may follow at once.
   const stopped = stopSignal();
   log.info("serving", {

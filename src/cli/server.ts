@@ -43,14 +43,16 @@ const LAG_EVERY_MS = 250;
  * Starts a gateway and its listeners.
  *
  * @param writeLog Takes log lines.
+ * @param opened What was opened for the gateway beforehand; it closes it.
  * @throws {CommandError} If an address cannot be had.
  */
 export function startServer(
   loaded: LoadedConfig,
   writeLog: (line: string) => void,
+  opened: Partial<GatewayPorts> = {},
 ): Server {
   const { config } = loaded;
-  const gateway = createGateway(config, portsFor(loaded, writeLog));
+  const gateway = createGateway(config, { ...portsFor(loaded, writeLog), ...opened });
   const clients = listenForClients(gateway, config.listen);
   let admin: Listener | null = null;
   try {

@@ -31,6 +31,8 @@ export interface ResolvedConfig {
   readonly config: Config;
   /** API key by backend name; a backend without `credential` has none. */
   readonly secrets: ReadonlyMap<string, string>;
+  /** Access token of the shared store of the cache; `null` without one. */
+  readonly storeToken: string | null;
 }
 
 /** What a configuration refers to; tells which permissions a process needs. */
@@ -71,13 +73,19 @@ export function resolveCredentials(config: Config, readers: SecretReaders): Reso
     ]);
     return { ...backend, headers: Object.fromEntries(headers) };
   });
+  const { storeCredential } = config.cache;
+  const storeToken = storeCredential === undefined
+    ? null
+    : resolve(storeCredential, "cache.storeCredential");
   if (problems.length > 0) throw new ConfigError("credentials", problems);
-  return { config: { ...config, backends }, secrets };
+  return { config: { ...config, backends }, secrets, storeToken };
 }
 
 /** The environment variables and files that `config` refers to. */
 export function referencesOf(config: Config): References {
   const references = new Set<string>();
+  const { storeCredential } = config.cache;
+  if (storeCredential !== undefined) references.add(storeCredential);
   for (const { credential, headers } of config.backends) {
     if (credential !== undefined) references.add(credential);
     for (const value of Object.values(headers ?? {})) {

@@ -52,6 +52,7 @@ export function crossCheck(config: unknown): Problem[] {
   });
   models.forEach((model, index) => problems.push(...checkTargets(model, index, names)));
   problems.push(...checkListeners(config), ...checkBreaker(config));
+  problems.push(...checkCache(config, names, models));
   return problems;
 }
 
@@ -129,6 +130,94 @@ function checkBreaker(config: unknown): Problem[] {
     path: ["balancing", "breaker", "openSecondsMax"],
     message: "must be at least as long as openSeconds",
   }];
+}
+
+/** What each kind of embedder needs, and what means nothing to it. */
+const EMBEDDER_SETTINGS: Readonly<Record<string, readonly string[]>> = {
+  builtin: [],
+  backend: ["backend", "model", "dimensions"],
+  local: ["directory"],
+};
+
+function checkCache(
+  config: unknown,
+  backendNames: readonly unknown[],
+  models: readonly unknown[],
+): Problem[] {
+  const cache = field(config, "cache");
+  const path = ["cache", "embedder"];
+  const embedder = field(cache, "embedder");
+  const type = field(embedder, "type") ?? "builtin";
+  const problems: Problem[] = [];
+  for (const [kind, names] of Object.entries(EMBEDDER_SETTINGS)) {
+    for (const name of names) {
+      const given = field(embedder, name) !== undefined;
+      if (kind === type && !given) {
+        problems.push({ path, message: `needs ${name}, since its type is ${type}` });
+      } else if (kind !== type && given) {
+        problems.push({
+          path: [...path, name],
+          message: `has no effect: the type is ${type}; remove it or set type: ${kind}`,
+        });
+      }
+    }
+  }
+  const backend = field(embedder, "backend");
+  const known = backendNames.filter((name) => typeof name === "string");
+  if (type === "backend" && typeof backend === "string" && !known.includes(backend)) {
+    problems.push({
+      path: [...path, "backend"],
+      message: `no backend has this name${didYouMean(backend, known)}`,
+    });
+  }
+  problems.push(...checkJudge(cache, models));
+  models.forEach((model, index) => problems.push(...checkModelCache(model, index, type)));
+  return problems;
+}
+
+function checkJudge(cache: unknown, models: readonly unknown[]): Problem[] {
+  const judge = field(cache, "judge");
+  const asked = field(judge, "model");
+  const path = ["cache", "judge", "model"];
+  if (field(judge, "type") !== "model") {
+    return asked === undefined
+      ? []
+      : [{ path, message: "has no effect: the judge's type is not model; remove it" }];
+  }
+  const names = models.map((model) => field(model, "name")).filter((name) =>
+    typeof name === "string"
+  );
+  if (typeof asked === "string" && names.includes(asked)) return [];
+  return [{
+    path,
+    message: typeof asked === "string"
+      ? `no model has this name${didYouMean(asked, names)}`
+      : "is missing: name the model that compares answers",
+  }];
+}
+
+function checkModelCache(model: unknown, index: number, embedder: unknown): Problem[] {
+  const cache = field(model, "cache");
+  const semantic = field(cache, "semantic");
+  const problems: Problem[] = [];
+  if (
+    field(cache, "enabled") === true && field(semantic, "mode") === "static" &&
+    field(semantic, "threshold") === undefined && embedder !== "builtin"
+  ) {
+    problems.push({
+      path: ["models", index, "cache", "semantic"],
+      message: "needs a threshold: only the built-in embedder has a default; run `calibrate`",
+    });
+  }
+  const ttl = field(cache, "ttlSeconds") ?? 3_600;
+  const most = field(cache, "ttlSecondsMax") ?? 86_400;
+  if (typeof ttl === "number" && typeof most === "number" && ttl > most) {
+    problems.push({
+      path: ["models", index, "cache", "ttlSecondsMax"],
+      message: "must be at least as long as ttlSeconds",
+    });
+  }
+  return problems;
 }
 
 function duplicates(

@@ -11,6 +11,7 @@
  * @module
  */
 import * as z from "zod";
+import { ModelCacheSettings, PriceSettings, SharedCacheSettings } from "./cache_schema.ts";
 import {
   apiKeyDigest,
   backendName,
@@ -239,6 +240,8 @@ const Model = z.strictObject({
   continuation: z.enum(["off", "verified"]).default("off").describe(
     "`verified` carries a broken stream on elsewhere, where the rest provably fits.",
   ),
+  cache: ModelCacheSettings.prefault({}).describe("Whether, and when, its answers are used again."),
+  prices: PriceSettings.exactOptional().describe("Its prices, for the metric of saved cost."),
 });
 
 /** The whole configuration file. */
@@ -265,6 +268,7 @@ export const Config = z.strictObject({
   caCertificates: z.array(z.string().min(1).max(4_096)).max(100).exactOptional().describe(
     "PEM files of certificate authorities to trust besides the built-in ones.",
   ),
+  cache: SharedCacheSettings.prefault({}).describe("Where stored answers live."),
   balancing: Balancing.prefault({}).describe("How a backend is chosen."),
   backends: z.array(Backend).min(1).max(10_000).describe("Where requests may go."),
   models: z.array(Model).min(1).max(10_000).describe("What clients may ask for."),

@@ -69,6 +69,11 @@ export function baseUrl(): z.ZodString {
   }).overwrite((url) => url.replace(/\/+$/, ""));
 }
 
+/** A path on this machine. */
+export function filePath(): z.ZodString {
+  return z.string().regex(/^[^\0]{1,4096}$/).meta({ allowed: "a path of up to 4096 characters" });
+}
+
 /** A reference to a secret. */
 export function credentialReference(): z.ZodString {
   return z.string().regex(REFERENCE).meta({

@@ -5,6 +5,7 @@
  */
 import { Hono } from "hono";
 import type { TargetSnapshot } from "../balance/types.ts";
+import { addCacheRoutes, type CacheOperations } from "./cache_routes.ts";
 
 /** What the admin listener shows. */
 export interface AdminParts {
@@ -16,6 +17,8 @@ export interface AdminParts {
   readonly targets: () => readonly TargetSnapshot[];
   /** Requests under way. */
   readonly running: () => number;
+  /** The cache; `null` where no model has one. */
+  readonly cache: CacheOperations | null;
   /** The program's version. */
   readonly version: string;
 }
@@ -40,11 +43,12 @@ export function createAdmin(parts: AdminParts): Hono {
     }, ready ? 200 : 503);
   });
   app.get("/backends", (c) => c.json({ backends: parts.targets() }));
+  if (parts.cache !== null) addCacheRoutes(app, parts.cache);
   app.notFound((c) =>
     c.json({
       error: {
         message: `Cannot find ${new URL(c.req.url).pathname}: the admin listener has ` +
-          "/metrics, /healthz, /readyz and /backends",
+          "/metrics, /healthz, /readyz, /backends and, where a model has a cache, /cache",
       },
     }, 404)
   );

@@ -48,6 +48,12 @@ export interface Completions {
    * @throws What {@linkcode AppParts.explain} understands.
    */
   complete(request: CompletionRequest): Promise<Reply>;
+  /**
+   * A client says that a stored answer was wrong: it is not served again.
+   *
+   * @returns Whether this tenant has such an answer.
+   */
+  reportWrong(publicId: string, tenant: string | null): boolean;
 }
 
 /** An error, explained to a client. */
@@ -101,6 +107,7 @@ export function createApp(parts: AppParts): App {
   }
   router.add("GET", "/v1/models", (request) => listModels(parts, request));
   router.add("GET", "/v1/models/:model{.+}", (request, id) => showModel(parts, request, id));
+  router.add("POST", "/cache/:id/wrong", (request, id) => reportWrong(parts, request, id));
   router.add("GET", "/healthz", () => jsonReply({ status: "ok" }));
   return async (request) => {
     const path = pathOf(request.url);
@@ -108,7 +115,7 @@ export function createApp(parts: AppParts): App {
     const [found] = handlers;
     if (found === undefined) return notFound(parts, request, path);
     const [handler, params] = found;
-    const place = params["model"];
+    const place = params["model"] ?? params["id"];
     const param = typeof place === "number" ? stash?.[place] : place;
     return await guarded(parts, request, () => handler(request, param ?? ""));
   };
@@ -188,9 +195,19 @@ function showModel(parts: AppParts, request: ServerRequest, encoded: string): Re
   return jsonReply(anthropic ? anthropicModel(id, parts) : openAiModel(id, parts));
 }
 
-function admit(parts: AppParts, request: ServerRequest): void {
+function reportWrong(parts: AppParts, request: ServerRequest, id: string): Reply {
+  const tenant = admit(parts, request);
+  if (parts.completions.reportWrong(id, tenant)) return jsonReply({ id, removed: true });
+  throw new GatewayError(
+    "entry_not_found",
+    "Cannot report answer: none of yours has this id; it is the header weir-cache-id of a hit",
+  );
+}
+
+/** Checks head and key; returns who asks. */
+function admit(parts: AppParts, request: ServerRequest): string | null {
   checkHead(request.headers, parts.limits.headersBytes);
-  parts.access.tenantOf(request.headers);
+  return parts.access.tenantOf(request.headers);
 }
 
 function openAiModel(id: string, parts: AppParts): Record<string, unknown> {

@@ -88,6 +88,7 @@ export class AnswerExchange extends Exchange<AnswerAttempt> {
     const headers = this.answerHeaders(run, atMs);
     headers.push(["content-type", "application/json"]);
     const overheadSeconds = this.overheadSeconds(atMs);
+    this.tellAnswered(run, false);
     this.finished(run, { status: 200, outcome: "ok", reason: "none", overheadSeconds });
     this.#reply.resolve({ status: answer.status, headers, body });
   }

@@ -84,12 +84,30 @@ export interface ExchangeContext {
   readonly startedMs: number;
   /** Aborts when the client goes away. */
   readonly signal: Departure;
+  /** Whether usage is handed on although the client did not ask for it. */
+  readonly keepsUsage: boolean;
+  /** Told who answered, once the answer is complete. */
+  readonly answered: ((by: AnsweredBy) => void) | null;
   /** What is counted. */
   readonly metrics: Metrics;
   /** What is written down. */
   readonly log: Log;
   /** Told once the request is over for its client. */
   readonly left: (exchange: Rostered) => void;
+}
+
+/** Who gave a complete answer, and how. */
+export interface AnsweredBy {
+  /** The backend's name. */
+  readonly backend: string;
+  /** What the backend calls the model. */
+  readonly model: string;
+  /** The target's tier. */
+  readonly tier: number;
+  /** Whether it was put together from more than one attempt. */
+  readonly spliced: boolean;
+  /** Whether the backend forbids keeping it. */
+  readonly noStore: boolean;
 }
 
 /** What an attempt showed when it was settled. */
@@ -270,6 +288,15 @@ export abstract class Exchange<Run extends AttemptRun> implements Rostered {
     this.runs.delete(run.attempt.id);
     this.settled(run, outcome);
     run.cancel();
+  }
+
+  /** Tells who gave the complete answer. */
+  protected tellAnswered(run: Run, spliced: boolean): void {
+    const { answered } = this.context;
+    if (answered === null) return;
+    const { backend, model, tier } = run.attempt.target;
+    const noStore = /\bno-store\b/i.test(run.header("cache-control") ?? "");
+    answered({ backend, model, tier, spliced, noStore });
   }
 
   /** Counts an attempt that is over. */

@@ -16,7 +16,7 @@ import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { AnswerExchange } from "./answer_exchange.ts";
 import type { AttemptPorts } from "./attempt.ts";
-import type { ExchangeContext, ModelRules, RelayLimits } from "./exchange.ts";
+import type { AnsweredBy, ExchangeContext, ModelRules, RelayLimits } from "./exchange.ts";
 import type { Inbound } from "./inbound.ts";
 import type { BackendRoute } from "./plan.ts";
 import { Roster, type Rostered } from "./roster.ts";
@@ -70,6 +70,10 @@ export interface RelayRequest {
   readonly startedMs: number;
   /** Aborts when the client goes away. */
   readonly signal: Departure;
+  /** Whether usage is handed on although the client did not ask for it. */
+  readonly keepsUsage?: boolean;
+  /** Told who answered, once the answer is complete. */
+  readonly answered?: (by: AnsweredBy) => void;
 }
 
 interface Pools {
@@ -176,6 +180,7 @@ export class Relay {
   #context(request: RelayRequest, model: RelayModel, pool: Pool): ExchangeContext {
     const { routes, ports, limits, metrics, log } = this.#parts;
     const { inbound, requestId, headers, startedMs, signal } = request;
+    const { keepsUsage = false, answered = null } = request;
     return {
       inbound,
       demand: demandOf(request, model),
@@ -188,6 +193,8 @@ export class Relay {
       requestId,
       startedMs,
       signal,
+      keepsUsage,
+      answered,
       metrics,
       log,
       left: this.#left,

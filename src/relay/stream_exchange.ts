@@ -168,11 +168,11 @@ export class StreamExchange extends Exchange<StreamAttempt> implements StreamSou
     const outlet = new Outlet({
       surface: inbound.surface,
       translator: sent.translation?.stream({
-        includeUsage: inbound.wantsUsage,
+        includeUsage: inbound.wantsUsage || this.context.keepsUsage,
         createdSeconds: Math.floor(ports.clock.wallMs() / 1_000),
         id: `${inbound.surface === "messages" ? "msg" : "chatcmpl"}-${this.context.requestId}`,
       }) ?? null,
-      dropUsage: sent.dropUsage,
+      dropUsage: sent.dropUsage && !this.context.keepsUsage,
       transcript,
       splicing: mode !== null,
     });
@@ -327,6 +327,7 @@ export class StreamExchange extends Exchange<StreamAttempt> implements StreamSou
       promptTokens: progress.usage?.promptTokens ?? null,
     });
     if (this.#continuing) this.#countContinuation("completed");
+    this.tellAnswered(run, this.#continuing);
     this.#winner = null;
     this.#shut();
     this.finished(run, {

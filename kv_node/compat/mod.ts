@@ -1,0 +1,123 @@
+/**
+ * Opens a key-value store by its address: the module behind `deno-kv-compat`.
+ *
+ *     memory:                  this process alone, gone with it
+ *     file:PATH                a Deno KV database in a file
+ *     http://…, https://…      any server that speaks KV Connect
+ *
+ * All of them have the shape of `Deno.Kv`, so that whoever uses one does not
+ * know which. Needs `"unstable": ["kv"]`; a file needs read and write
+ * permission for its folder, a server network permission for its host and
+ * `--allow-env=DENO_KV_ACCESS_TOKEN`, since that variable is the one way in
+ * which `Deno.openKv` takes a token.
+ *
+ * @module
+ */
+import { FileStore } from "./file_store.ts";
+import { fileFailure, remoteFailure, StoreOpenError } from "./open_error.ts";
+import type { Store } from "./store.ts";
+
+export type {
+  Store,
+  StoreAtomic,
+  StoreCheck,
+  StoreCommit,
+  StoreEntry,
+  StoreEntryMaybe,
+  StoreIterator,
+  StoreKey,
+  StoreKeyPart,
+  StoreListOptions,
+  StoreSelector,
+} from "./store.ts";
+export { type OpenFailure, StoreOpenError } from "./open_error.ts";
+
+/** How to open a store. */
+export interface OpenStoreOptions {
+  /** Access token of a server; without it the environment's `DENO_KV_ACCESS_TOKEN` counts. */
+  readonly token?: string;
+}
+
+const TOKEN_VARIABLE = "DENO_KV_ACCESS_TOKEN";
+
+/**
+ * Opens a store; whoever does closes it.
+ *
+ * @throws {StoreOpenError} If that fails: what is missing stands in the message.
+ */
+export async function openStore(url: string, options: OpenStoreOptions = {}): Promise<Store> {
+  if (typeof Deno.openKv !== "function") {
+    throw new StoreOpenError("permission", "Cannot open a store: start Deno with --unstable-kv");
+  }
+  const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase();
+  if (scheme === "memory" && url.length === "memory:".length) return await Deno.openKv(":memory:");
+  if (scheme === "file") return await openFile(pathOf(url));
+  if (scheme === "http" || scheme === "https") return await openRemote(url, options.token);
+  throw new StoreOpenError(
+    "scheme",
+    `Cannot open the store ${JSON.stringify(schemeOrText(scheme, url))}: ` +
+      "known addresses are memory:, file:PATH, http://… and https://…",
+  );
+}
+
+function schemeOrText(scheme: string | undefined, url: string): string {
+  // An address may hold a password: only its kind is shown.
+  return scheme === undefined || scheme === "memory" ? url : `${scheme}:`;
+}
+
+/** `file:` is followed by a path as it is, or by `//` and a path that is escaped as in any URL. */
+function pathOf(url: string): string {
+  const path = url.slice("file:".length);
+  if (path === "") {
+    throw new StoreOpenError("scheme", "Cannot open the store file: – it names no path");
+  }
+  if (!path.startsWith("//")) return path;
+  const parsed = URL.parse(url);
+  if (parsed === null || parsed.host !== "") {
+    throw new StoreOpenError(
+      "scheme",
+      "Cannot open the store: a file address has three slashes or none, as in file:///data/weir.kv",
+    );
+  }
+  return decodeURIComponent(parsed.pathname);
+}
+
+async function openFile(path: string): Promise<Store> {
+  let store: Deno.Kv | undefined;
+  try {
+    store = await Deno.openKv(path);
+    // A file of another program may open and fail at the first question only.
+    await store.get(["weir"]);
+    return new FileStore(store);
+  } catch (error) {
+    store?.close();
+    throw fileFailure(path, error);
+  }
+}
+
+async function openRemote(address: string, token: string | undefined): Promise<Store> {
+  const url = URL.parse(address);
+  if (url === null) {
+    throw new StoreOpenError("scheme", "Cannot open the store: its http address is not a URL");
+  }
+  try {
+    return await (token === undefined ? Deno.openKv(address) : openWithToken(address, token));
+  } catch (error) {
+    throw remoteFailure(url, error);
+  }
+}
+
+/**
+ * `Deno.openKv` reads the variable before it returns, and keeps what it read:
+ * nobody else runs while it has another value.
+ */
+function openWithToken(address: string, token: string): Promise<Deno.Kv> {
+  const before = Deno.env.get(TOKEN_VARIABLE);
+  Deno.env.set(TOKEN_VARIABLE, token);
+  try {
+    return Deno.openKv(address);
+  } finally {
+    if (before === undefined) Deno.env.delete(TOKEN_VARIABLE);
+    else Deno.env.set(TOKEN_VARIABLE, before);
+  }
+}
