@@ -122,7 +122,12 @@ function report(what: string, target: number | null, measured: number, unitName 
   const text = (value: number): string => `${Number(value.toPrecision(3))}${unitName}`;
   const ratio = target === null ? "" : (measured / target).toFixed(2);
   rows.push([what, target === null ? "" : text(target), text(measured), ratio]);
-  console.log([what, target === null ? "-" : text(target), text(measured), ratio].join("  |  "));
+  const line = [what, target === null ? "-" : text(target), text(measured), ratio].join("  |  ");
+  print(line);
+}
+
+function print(line: string): void {
+  Deno.stderr.writeSync(new TextEncoder().encode(`${line}\n`));
 }
 
 function open(
@@ -346,7 +351,7 @@ await restart(count);
 const widths = [0, 1, 2, 3].map((column) =>
   Math.max(...rows.map((row) => row[column]?.length ?? 0))
 );
-console.log();
+print("");
 for (const row of rows) {
-  console.log(row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  "));
+  print(row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  "));
 }

@@ -97,11 +97,10 @@ interface Resources {
 function assemble(parts: ServingParts, relay: CachedRelay, resources: Resources): GatewayCache {
   const { shared, policy, log } = parts;
   const { embedding, index, store } = resources;
-  const ready = shared === null
-    ? Promise.resolve()
-    : restart(parts, shared, relay, index).catch((error) => {
-      log.error("cache.restart.failed", { error });
-    });
+  const restarted = shared === null ? index?.ready : restart(parts, shared, relay, index);
+  const ready = Promise.resolve(restarted).catch((error) => {
+    log.error("cache.restart.failed", { error });
+  });
   return {
     relay,
     operator: new CacheOperator(parts, relay),

@@ -98,6 +98,8 @@ export class Relay {
   readonly #running = new Roster<AnswerExchange | StreamExchange>();
   readonly #left = (exchange: Rostered): void => this.#leave(exchange);
   #idle: PromiseWithResolvers<void> | null = null;
+  /** Set by the end: clients whose shared request was ended must not start another. */
+  #ended = false;
 
   /** Takes its parts; nothing is sent yet. */
   constructor(parts: RelayParts) {
@@ -137,6 +139,7 @@ export class Relay {
    */
   async complete(request: RelayRequest): Promise<Reply> {
     const { inbound } = request;
+    if (this.#ended) throw shuttingDown();
     const model = this.#parts.models.get(inbound.model);
     if (model === undefined) throw this.#unknownModel(inbound.model);
     if (this.#running.size >= this.#parts.requestsMax) {
@@ -161,13 +164,13 @@ export class Relay {
     await this.#idle.promise;
   }
 
-  /** Ends what is still under way: with an error, never as if it were complete. */
+  /**
+   * Ends what is still under way, with an error, never as if it were complete; and
+   * begins nothing new.
+   */
   abort(): void {
-    for (const exchange of this.#running.snapshot()) {
-      exchange.interrupt(
-        new GatewayError("shutting_down", "Cannot finish answer: the gateway is shutting down"),
-      );
-    }
+    this.#ended = true;
+    for (const exchange of this.#running.snapshot()) exchange.interrupt(shuttingDown());
   }
 
   #leave(exchange: Rostered): void {
@@ -278,4 +281,8 @@ function affinityKey(request: RelayRequest): string | null {
   if (inbound.cacheKey !== null) return `${scope}k:${inbound.cacheKey}`;
   if (inbound.demand.promptTokens < AFFINITY_TOKENS_MIN) return null;
   return `${scope}p:${inbound.promptHead}`;
+}
+
+function shuttingDown(): GatewayError {
+  return new GatewayError("shutting_down", "Cannot finish answer: the gateway is shutting down");
 }

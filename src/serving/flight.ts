@@ -296,10 +296,12 @@ export class Flight implements FlightSource {
     if (this.#heldBytes <= bufferBytesMax) return;
     this.#close();
     this.#trim();
+    // Who waits for the whole drives on, however far behind all readers are.
+    const drivesOn = this.#clients.some((client) => !client.request.inbound.stream);
     while (this.#heldBytes > bufferBytesMax) {
       const slowest = this.#readers().toSorted((one, other) => one.cursor - other.cursor)[0];
       if (slowest === undefined) return;
-      if (this.#readers().every((reader) => reader.cursor === slowest.cursor)) return;
+      if (!drivesOn && this.#readers().every(({ cursor }) => cursor === slowest.cursor)) return;
       slowest.fallBehind(bufferBytesMax);
       this.leave(slowest);
       this.#trim();

@@ -116,6 +116,11 @@ function unstreamed(inbound: Inbound): Inbound {
 }
 
 function parse(text: string): JsonObject {
-  const value: unknown = text === "" ? null : JSON.parse(text);
-  return typeof value === "object" && value !== null ? value as JsonObject : {};
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null ? value as JsonObject : {};
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    return {};
+  }
 }

@@ -291,6 +291,8 @@ export class VectorClient implements WorkerVectorIndex {
     const { reason, seconds } = this.#rebuildSoFar();
     this.#lastRebuildSeconds = seconds;
     this.#options.onEvent({ type: "rebuild_finished", reason, seconds });
+    // The new index may have nothing left to tell.
+    this.#settle();
   }
 
   #rebuildFailed(cause: Extract<WorkersEffect, { type: "failed" }>["cause"]): void {

@@ -21,9 +21,9 @@ export function rebuildReason(counts: Counts, policy: RebuildPolicy): RebuildRea
   ) return "capacity";
   const isFull = (tombstones: number, places: number): boolean =>
     places > 0 && tombstones / places > policy.tombstoneShare;
-  if (
-    isFull(counts.rows - counts.live, counts.rows) || isFull(counts.graphTombstones, nodes)
-  ) return "tombstones";
+  // Vectors that wait for a graph will take the place of removed ones.
+  const lasting = counts.graphTombstones - counts.backlog;
+  if (isFull(counts.rows - counts.live, counts.rows) || isFull(lasting, nodes)) return "tombstones";
   const isPoor = counts.recall !== null && counts.recall < policy.recallMin;
   return isPoor && counts.changes >= counts.live / 2 ? "recall" : null;
 }

@@ -54,7 +54,10 @@ Deno.test("only-if-cached is a hit or a 504 in the shape of each API", async (t)
   }
   assert.equal(cache.calls, 0);
   await cache.ask({});
-  assert.equal((await cache.ask({ headers: { "cache-control": "only-if-cached" } })).layer, "exact");
+  assert.equal(
+    (await cache.ask({ headers: { "cache-control": "only-if-cached" } })).layer,
+    "exact",
+  );
 });
 
 Deno.test("only-if-cached is answered by similarity too", async () => {
@@ -98,9 +101,12 @@ Deno.test("an answer expires after its time, or the client's, within the maximum
       cache.clock.aheadMs += lifeMs * 0.85;
       assert.equal((await withHeaders(cache, headers)).layer, "exact");
       cache.clock.aheadMs += lifeMs * 0.26;
-      assert.equal((await withHeaders(cache, headers, REWORDED)).layer, "miss");
+      const only = { ...headers, "cache-control": "only-if-cached" };
+      for (const prompt of [REWORDED, RESPELT, QUESTION]) {
+        assert.equal((await withHeaders(cache, only, prompt)).status, 504, prompt);
+      }
       assert.equal((await withHeaders(cache, headers)).layer, "miss");
-      assert.equal(cache.calls, 3);
+      assert.equal(cache.calls, 2);
     });
   }
 });
@@ -133,7 +139,10 @@ Deno.test("weir-cache-mode says how far the cache may go", async () => {
   assert.equal(off.cacheStatus, "weir; fwd=bypass; detail=off");
   assert.equal(cache.calls, 2);
   assert.equal((await withHeaders(cache, { "weir-cache-mode": "exact" })).layer, "exact");
-  assert.equal((await withHeaders(cache, { "weir-cache-mode": "semantic" }, REWORDED)).layer, "semantic");
+  assert.equal(
+    (await withHeaders(cache, { "weir-cache-mode": "semantic" }, REWORDED)).layer,
+    "semantic",
+  );
   assert.equal((await withHeaders(cache, { "weir-cache-mode": "exact" }, REWORDED)).layer, "miss");
 });
 
@@ -159,7 +168,10 @@ Deno.test("a header that makes no sense is refused by name", async (t) => {
     });
   }
   assert.equal(cache.calls, 0);
-  assert.equal((await withHeaders(cache, { "cache-control": "max-age=x, nonsense" })).layer, "miss");
+  assert.equal(
+    (await withHeaders(cache, { "cache-control": "max-age=x, nonsense" })).layer,
+    "miss",
+  );
 });
 
 const EXPIRED_MS = 1.2 * HOUR_MS;
@@ -188,7 +200,7 @@ Deno.test("a stale answer serves, marked, when no backend can answer", async (t)
         assert.equal(stale.layer, "stale");
         assert.match(stale.cacheStatus ?? "", /^weir; hit; ttl=-\d+; detail=stale-exact$/);
         assert.ok(Number(stale.headers.get("age")) >= EXPIRED_MS / 1_000);
-        assert.equal(cache.calls, 2, "the backend was asked first");
+        assert.ok(cache.calls >= 2, "the backend was asked first");
         const respelt = await cache.ask({ prompt: RESPELT, stream });
         assert.match(respelt.cacheStatus ?? "", /detail=stale-canonical$/);
       });

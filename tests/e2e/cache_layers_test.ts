@@ -76,7 +76,9 @@ Deno.test("a request that differs by a number is no semantic hit, however near",
   await using cache = await serveCache({ cache: STATIC });
   await cache.ask({ prompt: "Convert 15 miles into kilometres for me, step by step" });
   await cache.indexed(1);
-  const other = await cache.ask({ prompt: "Convert 16 miles into kilometres for me, step by step" });
+  const other = await cache.ask({
+    prompt: "Convert 16 miles into kilometres for me, step by step",
+  });
   assertStatus(other, "miss", /fwd=miss/);
   assert.equal(await cache.served.metric("weir_cache_lookups_total", { outcome: "guard" }), 1);
 });
@@ -179,9 +181,12 @@ Deno.test("verified opens only after enough clean observations, and then serves"
   assert.ok(served > 0, `never opened, with ${before} observations`);
   assert.equal(await cache.served.metric("weir_cache_observations_total", { result: "wrong" }), 0);
   const { json } = await cache.admin("GET", "/cache/verified");
-  assert.ok(json.standings.some((pool: { observations: number; servesFrom: number | null }) =>
-    pool.observations >= cleanLeast && pool.servesFrom !== null
-  ), JSON.stringify(json));
+  assert.ok(
+    json.standings.some((pool: { observations: number; servesFrom: number | null }) =>
+      pool.observations >= cleanLeast && pool.servesFrom !== null
+    ),
+    JSON.stringify(json),
+  );
 });
 
 Deno.test("verified never opens where similar questions have different answers", async () => {

@@ -70,7 +70,10 @@ Deno.test("no answer of a backend that fails is stored", async (t) => {
   }
 });
 
-const TOOL = { type: "function", function: { name: "get_weather", parameters: { type: "object" } } };
+const TOOL = {
+  type: "function",
+  function: { name: "get_weather", parameters: { type: "object" } },
+};
 
 /** By name: what is asked, and what becomes of it. */
 const REFUSED: Readonly<Record<string, { readonly ask: Ask; readonly layer?: string }>> = {

@@ -9,7 +9,9 @@ const REWORDED = "How do I reset my account's password?";
 const TOOL = { type: "function", function: { name: "lookup", parameters: { type: "object" } } };
 const OTHER_TOOL = { type: "function", function: { name: "seek", parameters: { type: "object" } } };
 
-function chat(...messages: readonly (readonly [string, string])[]): Ask["body"] {
+function chat(
+  ...messages: readonly (readonly [string, string])[]
+): Readonly<Record<string, unknown>> {
   return { messages: messages.map(([role, content]) => ({ role, content })) };
 }
 
@@ -98,7 +100,10 @@ Deno.test("a namespace never leads into another tenant's, whatever it is called"
 
 Deno.test("what does not bear on the answer is no part of the scope", async () => {
   await using cache = await serveCache({ cache: STATIC });
-  await cache.ask({ body: { user: "one", metadata: { a: "1" } }, headers: { traceparent: "00-1" } });
+  await cache.ask({
+    body: { user: "one", metadata: { a: "1" } },
+    headers: { traceparent: "00-1" },
+  });
   const again = await cache.ask({
     stream: true,
     body: { user: "two", stream_options: { include_usage: true } },

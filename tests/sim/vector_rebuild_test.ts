@@ -199,8 +199,9 @@ class World {
 
   /** Lets everything come to rest, and compares. */
   async compare(): Promise<void> {
+    const settled = this.#client.settled();
     await this.#rest(() => !this.#client.stats().rebuilding && this.#workersAreIdle());
-    await this.#await(this.#client.settled());
+    await this.#await(settled);
     assert.deepEqual(this.#problems, []);
 
     const expected = new Map<string, number[]>();

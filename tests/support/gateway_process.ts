@@ -41,7 +41,8 @@ export async function spawnGateway(config: Record<string, unknown>): Promise<Gat
     "--no-prompt",
     `--config=${root}deno.json`,
     "--allow-net=127.0.0.1",
-    `--allow-read=${file}`,
+    // Workers of a cache are modules that must be readable.
+    `--allow-read=${file},${root}src`,
     `${root}mod.ts`,
     "serve",
     "--config",

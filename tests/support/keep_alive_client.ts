@@ -5,17 +5,29 @@
  * @module
  */
 
-/** Sends `count` requests one after the other; throws at the first that is not 200. */
-export async function repeatRequest(url: string, body: string, count: number): Promise<void> {
+/**
+ * Sends `count` requests one after the other; throws at the first that is not 200.
+ *
+ * @param body The body of all, or of each by its number; ASCII.
+ */
+export async function repeatRequest(
+  url: string,
+  body: string | ((at: number) => string),
+  count: number,
+): Promise<void> {
   const { hostname, port } = new URL(url);
   using connection = await Deno.connect({ hostname, port: Number(port) });
-  const request = new TextEncoder().encode(
-    `POST /v1/chat/completions HTTP/1.1\r\nhost: ${hostname}\r\n` +
-      `content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
-  );
+  const encoder = new TextEncoder();
+  const requestWith = (text: string): Uint8Array =>
+    encoder.encode(
+      `POST /v1/chat/completions HTTP/1.1\r\nhost: ${hostname}\r\n` +
+        `content-type: application/json\r\ncontent-length: ${text.length}\r\n\r\n${text}`,
+    );
+  const same = typeof body === "string" ? requestWith(body) : null;
   const buffer = new Uint8Array(65_536);
   const decoder = new TextDecoder();
   for (let sent = 0; sent < count; sent++) {
+    const request = same ?? requestWith(typeof body === "string" ? body : body(sent));
     for (let offset = 0; offset < request.length;) {
       offset += await connection.write(request.subarray(offset));
     }
