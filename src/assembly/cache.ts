@@ -34,6 +34,9 @@ export interface GatewayCache {
   close(): Promise<void>;
 }
 
+/** How long the first look at the index may take, in milliseconds. */
+const WARM_UP_MS = 5_000;
+
 /** Name under which verified mode keeps what it learnt. */
 const LEARNT = "similarity";
 
@@ -97,7 +100,7 @@ interface Resources {
 function assemble(parts: ServingParts, relay: CachedRelay, resources: Resources): GatewayCache {
   const { shared, policy, log } = parts;
   const { embedding, index, store } = resources;
-  const restarted = shared === null ? index?.ready : restart(parts, shared, relay, index);
+  const restarted = shared === null ? warmUp(parts, index) : restart(parts, shared, relay, index);
   const ready = Promise.resolve(restarted).catch((error) => {
     log.error("cache.restart.failed", { error });
   });
@@ -117,6 +120,13 @@ function assemble(parts: ServingParts, relay: CachedRelay, resources: Resources)
   };
 }
 
+/** A first search compiles what all others use; nobody should wait for that. */
+async function warmUp({ clock }: ServingParts, index: WorkerVectorIndex | null): Promise<void> {
+  if (index === null) return;
+  await index.ready;
+  await index.compare("warm", "up", clock.nowMs() + WARM_UP_MS).catch(() => null);
+}
+
 /**
  * Takes up what outlived the last process. Exact answers serve as they come, similar
  * ones once the entries are back; what the index holds beyond them is taken out.
@@ -134,6 +144,7 @@ async function restart(
     onInvalidation: (sequence, selector) => keeper.adoptInvalidation(sequence, selector),
     onEntry: (entry, vector) => keeper.adopt(entry, vector, false),
   });
+  await warmUp(parts, index);
   const learnt = await shared.loadState(LEARNT);
   if (learnt !== null) policy.restore(parseLearnt(learnt));
   const indexed = await indexedIds(index);

@@ -340,7 +340,8 @@ export class CachedRelay {
       request: { ...key, turn: key.turn },
       route,
       threshold: controls.threshold,
-      startedMs: request.startedMs,
+      // A store that was slow has used its own time, not that of the index.
+      startedMs: this.#parts.shared === null ? request.startedMs : this.#parts.clock.nowMs(),
     });
     const { found } = sought;
     if (found === null) return sought;

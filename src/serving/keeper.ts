@@ -82,7 +82,10 @@ export class Keeper {
   adopt(entry: CacheEntry, vector: Float32Array | null, isIndexed: boolean): boolean {
     const { store, clock } = this.#parts;
     const { stored, removed } = store.put(entry, clock.wallMs());
-    this.#left(removed);
+    // The same entry once more, as when a request was ahead of the load: its vector stays.
+    const isSame = ({ entry: { id, exactKey } }: Removed): boolean =>
+      id === entry.id && exactKey === entry.exactKey;
+    this.#left(stored ? removed.filter((left) => !isSame(left)) : removed);
     if (stored && !isIndexed) this.#index(entry, vector, false);
     return stored;
   }

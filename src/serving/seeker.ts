@@ -8,9 +8,9 @@
  *
  * @module
  */
-import { compareFeatures, guardFeatures } from "../cache/guards/guard.ts";
+import { compareFeatures, type GuardFeatures, guardFeatures } from "../cache/guards/guard.ts";
 import { isLearnable } from "../cache/similarity/decision.ts";
-import type { CacheEntry, CacheRequest } from "../cache/types.ts";
+import type { CacheEntry, CacheRequest, CacheRules } from "../cache/types.ts";
 import { EmbedError, type VectorMatch } from "../ports.ts";
 import type { Found } from "./found.ts";
 import type { CachedRoute, ServingParts, SimilarityParts } from "./parts.ts";
@@ -50,12 +50,16 @@ export interface Question {
 /** Below this nothing is learnt from a neighbour: the two have too little in common. */
 const NEIGHBOUR_SIMILARITY_MIN = 0.6;
 
+/** Entries whose features are kept: reading them costs ten times what comparing does. */
+const FEATURES_MAX = 1_024;
+
 const NOTHING: Sought = { found: null, neighbours: [], vector: null };
 
 /** Finds similar questions. */
 export class Seeker {
   readonly #parts: ServingParts;
   readonly #similarity: SimilarityParts;
+  readonly #features = new Map<number, GuardFeatures>();
 
   /** Takes its parts. */
   constructor(parts: ServingParts, similarity: SimilarityParts) {
@@ -111,15 +115,24 @@ export class Seeker {
     const { store, clock } = this.#parts;
     const { guardLevel } = this.#similarity;
     const { request, route } = question;
-    const asked = guardFeatures(request.turn);
+    const leastUseful = leastUsefulSimilarity(route.rules);
     const wallMs = clock.wallMs();
+    let asked: GuardFeatures | null = null;
     let passed: Neighbour | null = null;
     let learnable: Neighbour | null = null;
     let refused: Verdict | null = null;
     for (const { id, similarity } of matches) {
+      const isUseful = similarity >= leastUseful;
+      // Of those too far away for anything, the nearest is shown to operators.
+      if (!isUseful && (learnable ?? refused) !== null) break;
       const entry = store.alive(id, request.scope, wallMs);
       if (entry === null || entry.turn === null) continue;
-      const guard = compareFeatures(asked, guardFeatures(entry.turn), guardLevel);
+      if (!isUseful && similarity < NEIGHBOUR_SIMILARITY_MIN) {
+        refused ??= { entry, similarity, guard: null, outcome: "threshold" };
+        break;
+      }
+      asked ??= guardFeatures(request.turn);
+      const guard = compareFeatures(asked, this.#featuresOf(entry.id, entry.turn), guardLevel);
       if (guard === null) {
         passed = { entry, similarity, guard };
         break;
@@ -128,6 +141,16 @@ export class Seeker {
       else refused ??= { entry, similarity, guard, outcome: "guard" };
     }
     return { candidates: [passed, learnable].filter((one) => one !== null), refused };
+  }
+
+  /** What the guards look at, kept for the entries that were looked at last. */
+  #featuresOf(id: number, turn: string): GuardFeatures {
+    const known = this.#features.get(id);
+    if (known !== undefined) return known;
+    const features = guardFeatures(turn);
+    if (this.#features.size >= FEATURES_MAX) this.#features.clear();
+    this.#features.set(id, features);
+    return features;
   }
 
   #hit({ route }: Question, { entry, similarity, guard }: Neighbour): Found {
@@ -183,6 +206,11 @@ export class Seeker {
       stored: logTexts ? entry.turn : null,
     });
   }
+}
+
+/** The similarity below which a candidate can neither be served nor be learnt from. */
+function leastUsefulSimilarity({ semantic, threshold }: CacheRules): number {
+  return semantic === "static" ? threshold ?? Infinity : NEIGHBOUR_SIMILARITY_MIN;
 }
 
 type VerdictOutcome = "guard" | "threshold" | "unverified" | "observe";

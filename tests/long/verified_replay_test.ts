@@ -13,8 +13,8 @@ import assert from "node:assert/strict";
 import { shadowDue, SimilarityPolicy } from "../../src/cache/similarity/decision.ts";
 import { lexicalVector } from "../../src/embed/lexical.ts";
 import { readSteps } from "../support/cache_data.ts";
-import { randomFrom, seeds } from "./harness.ts";
-import { type Replayed, ReplayStream, type Rule } from "./verified_replay.ts";
+import { randomFrom, seeds } from "../sim/harness.ts";
+import { type Replayed, ReplayStream, type Rule } from "../sim/verified_replay.ts";
 
 const ORDERS = seeds(100);
 const KEPT_SHARE_MIN = 0.95;
