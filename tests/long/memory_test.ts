@@ -11,17 +11,17 @@ const STEPS = 40;
 /** Half of that again before: code is compiled, and the heap finds its size. */
 const WARM_UP_STEPS = 20;
 const CONNECTIONS = 16;
-const FLAT_SHARE = 0.02;
 
 Deno.test("resident memory is flat over 200,000 requests", async () => {
   const body = JSON.stringify({ model: "chat", messages: [{ role: "user", content: "hi" }] });
-  await assertFlat(200_000, {}, {}, () => body);
+  await assertFlat({ requests: 200_000, growthMax: 0.02 }, {}, {}, () => body);
 });
 
 Deno.test("resident memory is flat over 60,000 requests to a full cache", async () => {
   let count = 0;
   await assertFlat(
-    60_000,
+    // Two heaps here, the index's worker has its own: what they hold goes up and down by 15 %.
+    { requests: 60_000, growthMax: 0.1 },
     { memoryBytes: 4 * 1_024 * 1_024, nearMissesMax: 100 },
     { enabled: true, semantic: { mode: "static" } },
     () => {
@@ -35,7 +35,7 @@ Deno.test("resident memory is flat over 60,000 requests to a full cache", async 
 
 /** Half of the requests come again before, to warm up. */
 async function assertFlat(
-  requests: number,
+  { requests, growthMax }: { readonly requests: number; readonly growthMax: number },
   cache: Readonly<Record<string, unknown>>,
   modelCache: Readonly<Record<string, unknown>>,
   bodyOf: () => string,
@@ -63,7 +63,7 @@ async function assertFlat(
   const early = median(settled.slice(0, STEPS / 4));
   const late = median(settled.slice(-STEPS / 4));
   const megabytes = readings.map((bytes) => Math.round(bytes / 1e6)).join(" ");
-  assert.ok(late <= early * (1 + FLAT_SHARE), `from ${early} to ${late} bytes; MB: ${megabytes}`);
+  assert.ok(late <= early * (1 + growthMax), `from ${early} to ${late} bytes; MB: ${megabytes}`);
 }
 
 function median(values: readonly number[]): number {

@@ -1,16 +1,9 @@
 import assert from "node:assert/strict";
-import {
-  crash,
-  idsOf,
-  kindOf,
-  type OpenIndex,
-  openIndex,
-  soon,
-} from "../../tests/support/vector_index.ts";
-import { TextLineStream } from "../../tests/support/lines.ts";
-import { systemClock } from "../runtime/clock.ts";
-import { directionOf } from "./store/exact_graph_fixture.ts";
-import { VECTOR_DEFAULTS, type VectorIndexOptions } from "./types.ts";
+import { crash, idsOf, kindOf, type OpenIndex, openIndex, soon } from "../support/vector_index.ts";
+import { TextLineStream } from "../support/lines.ts";
+import { systemClock } from "../../src/runtime/clock.ts";
+import { directionOf } from "../../src/vectors/store/exact_graph_fixture.ts";
+import { VECTOR_DEFAULTS, type VectorIndexOptions } from "../../src/vectors/types.ts";
 
 const DIMS = 32;
 const SMALL: Partial<VectorIndexOptions> = {
@@ -266,8 +259,8 @@ Deno.test("VectorClient begins anew where the vectors are damaged or another's",
 
 Deno.test("VectorClient survives kill -9 in the middle of saving", async () => {
   const directory = await Deno.makeTempDir();
-  const script = new URL("../../tests/support/vector_saver.ts", import.meta.url);
-  const config = new URL("../../tests/deno.json", import.meta.url).pathname;
+  const script = new URL("../support/vector_saver.ts", import.meta.url);
+  const config = new URL("../deno.json", import.meta.url).pathname;
   try {
     let killed = 0;
     for (let round = 0; round < 4; round++) {
