@@ -21,7 +21,7 @@ export function openDirectory(directory: string, onProgress: () => void): Vector
       for await (const entry of Deno.readDir(directory)) if (entry.isFile) names.push(entry.name);
       return names;
     },
-    read: (name) => orNull(Deno.readFile(path(name))),
+    read: (name) => orNull(readWhole(path(name), onProgress)),
     async write(name, parts) {
       using file = await Deno.open(path(name), { write: true, create: true, truncate: true });
       for (const part of parts) {
@@ -39,6 +39,20 @@ export function openDirectory(directory: string, onProgress: () => void): Vector
       await orNull(Deno.remove(path(name)));
     },
   };
+}
+
+/** Reads a file into memory of its size: several times as fast as memory that grows. */
+async function readWhole(path: string, onProgress: () => void): Promise<Uint8Array<ArrayBuffer>> {
+  using file = await Deno.open(path, { read: true });
+  const bytes = new Uint8Array((await file.stat()).size);
+  let length = 0;
+  while (length < bytes.length) {
+    const count = await file.read(bytes.subarray(length, length + READ_BYTES));
+    if (count === null) break;
+    length += count;
+    onProgress();
+  }
+  return bytes.subarray(0, length);
 }
 
 async function digestOf(path: string, onProgress: () => void): Promise<FileDigest> {

@@ -18,7 +18,7 @@ import { cosineOf, type Unfit, unitOf } from "./store/vector.ts";
 import { VectorStore } from "./store/vector_store.ts";
 
 /** How long a slice may last before the next search gets its turn. */
-const SLICE_MS = 2;
+const SLICE_MS = 1;
 /** Slices without a change after which counts are sent all the same. */
 const SLICES_MAX = 64;
 

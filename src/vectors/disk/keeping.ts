@@ -149,20 +149,16 @@ async function loadSlab(
     refuse(name, "Digest is not that of the manifest");
     return false;
   }
-  const limits = {
-    dims: manifest.dims,
-    scopes: manifest.scopes.length,
-    count: manifest.count,
-  };
+  const { dims, count, scopes } = manifest;
   try {
-    // Once to see that all of it is good, so that nothing is taken of what is not.
-    for (const _ of readBlocks(bytes, limits));
+    // All of it is looked at before any of it is taken.
+    const pieces = [...readBlocks(bytes, { dims, count, scopes: scopes.length })];
+    for (const piece of pieces) store.feed(piece);
+    return true;
   } catch (error) {
     refuse(name, messageOf(error));
     return false;
   }
-  for (const piece of readBlocks(bytes, limits)) store.feed(piece);
-  return true;
 }
 
 /** Why a graph was not taken, or `null`; its vectors are then scanned until it is built again. */

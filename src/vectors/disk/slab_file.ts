@@ -32,6 +32,7 @@ export function writeBlock(piece: Piece): Uint8Array<ArrayBuffer> {
 /**
  * Reads all blocks of a file whose digest was right.
  *
+ * @param bytes The file, in memory that begins at a multiple of 8. The pieces are views of it.
  * @param limits Length of the vectors, number of scopes, number of vectors.
  * @throws {Error} If it does not hold such vectors, each of length 1, each id once.
  */
@@ -49,11 +50,11 @@ export function* readBlocks(
     }
     const at = layoutOf(rows, limits.dims);
     if (start + at.end > bytes.length) throw new Error("Cannot read vectors: a block is cut off");
-    const block = bytes.slice(start, start + at.end).buffer;
+    const base = bytes.byteOffset + start;
     const piece: Piece = {
-      ids: new Float64Array(block, at.ids, rows),
-      scopes: new Int32Array(block, at.scopes, rows),
-      halves: new Uint16Array(block, at.halves, rows * limits.dims),
+      ids: new Float64Array(bytes.buffer, base + at.ids, rows),
+      scopes: new Int32Array(bytes.buffer, base + at.scopes, rows),
+      halves: new Uint16Array(bytes.buffer, base + at.halves, rows * limits.dims),
     };
     check(piece, limits, seen);
     yield piece;
@@ -69,11 +70,6 @@ function check(
   limits: { readonly dims: number; readonly scopes: number },
   seen: Set<number>,
 ): void {
-  const floats = new Float16Array(
-    piece.halves.buffer,
-    piece.halves.byteOffset,
-    piece.halves.length,
-  );
   piece.ids.forEach((id, i) => {
     if (!Number.isSafeInteger(id) || id < 1 || seen.has(id)) {
       throw new Error(`Cannot read vectors: ${id} is no key, or there twice`);
@@ -83,7 +79,7 @@ function check(
     if (scope < 1 || scope > limits.scopes) {
       throw new Error(`Cannot read vectors: there is no scope ${scope}`);
     }
-    if (!isUnitRow(floats.subarray(i * limits.dims, (i + 1) * limits.dims))) {
+    if (!isUnitRow(piece.halves.subarray(i * limits.dims, (i + 1) * limits.dims))) {
       throw new Error(`Cannot read vectors: that of ${id} is not of length 1`);
     }
   });

@@ -14,15 +14,12 @@
  * @module
  */
 
+import { FLOAT_OF_HALF } from "./half.ts";
+
 /** Rows in a segment. */
 export const SEGMENT_ROWS = 256;
 const ROW_BITS = 8;
 const ROW_MASK = SEGMENT_ROWS - 1;
-
-/** Every number in half precision as a float: looking it up is faster than converting. */
-const FLOAT_OF_HALF = new Float32Array(
-  new Float16Array(Uint16Array.from({ length: 65_536 }, (_, half) => half).buffer),
-);
 
 interface Segment {
   readonly buffer: SharedArrayBuffer;

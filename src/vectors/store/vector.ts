@@ -8,6 +8,8 @@
  * @module
  */
 
+import { FLOAT_OF_HALF } from "./half.ts";
+
 /** Why a vector cannot be used. */
 export type Unfit = "dims" | "unusable";
 
@@ -18,7 +20,7 @@ export type Unfit = "dims" | "unusable";
 export function unitOf(vector: Float32Array, dims: number): Float32Array<ArrayBuffer> | Unfit {
   if (vector.length !== dims) return "dims";
   let sum = 0;
-  for (const value of vector) sum += value * value;
+  for (let i = 0; i < dims; i++) sum += (vector[i] as number) ** 2;
   // A component that is not finite makes the sum so; squares of floats fit into a double.
   if (!Number.isFinite(sum) || sum === 0) return "unusable";
   const unit = new Float32Array(dims);
@@ -34,9 +36,11 @@ export function cosineOf(one: Float32Array, other: Float32Array): number {
   return Math.max(-1, Math.min(1, sum));
 }
 
-/** The same question for a row in half precision, as a file or another worker gives it. */
-export function isUnitRow(floats: Float16Array): boolean {
+/** The same question for a row in half precision, as a file gives it. */
+export function isUnitRow(halves: Uint16Array): boolean {
   let sum = 0;
-  for (const value of floats) sum += value * value;
+  for (let i = 0; i < halves.length; i++) {
+    sum += (FLOAT_OF_HALF[halves[i] as number] as number) ** 2;
+  }
   return sum > 0.9 && sum < 1.1;
 }
