@@ -162,7 +162,6 @@ const SHELLS: readonly string[] = [
   "src/vectors/directory.ts",
   "src/vectors/workers.ts",
   "src/vectors/index_worker.ts",
-  "src/vectors/build_worker.ts",
   "src/vectors/usearch.ts",
 ];
 
