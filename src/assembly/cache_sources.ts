@@ -29,7 +29,7 @@ function verifiedFigures(parts: ServingParts | null): ReturnType<CacheSources["v
   const figures = new Map(
     [...routes.keys()].map((
       model,
-    ) => [model, { model, populations: 0, serving: 0, observations: 0 }]),
+    ) => [model, { model, populations: 0, serving: 0 }]),
   );
   for (const pool of policy.pools()) {
     const route = routes.get(pool.route);
@@ -37,7 +37,6 @@ function verifiedFigures(parts: ServingParts | null): ReturnType<CacheSources["v
     if (route === undefined || figure === undefined) continue;
     const standing = policy.standing(pool, route.rules.errorBound, pool.guard);
     figure.populations++;
-    figure.observations += standing.observations;
     if (standing.servesFrom !== null) figure.serving++;
   }
   return [...figures.values()];

@@ -10,6 +10,7 @@ import { modelJudge } from "../serving/model_judge.ts";
 import type { SimilarityParts } from "../serving/parts.ts";
 import type { CacheMetrics } from "../telemetry/cache_metrics.ts";
 import type { Log } from "../telemetry/log.ts";
+import { cosineOf } from "../vectors/store/vector.ts";
 import { VECTOR_DEFAULTS, type VectorEvent, type WorkerVectorIndex } from "../vectors/types.ts";
 import { createVectorIndex } from "../vectors/workers.ts";
 import type { CacheDeps } from "./cache_deps.ts";
@@ -102,7 +103,7 @@ function createJudge(
       try {
         if (embedder === null) return await index.compare(one, other, untilMs);
         const [left, right] = await embedder.embed([one, other], untilMs);
-        return left === undefined || right === undefined ? null : cosine(left, right);
+        return left === undefined || right === undefined ? null : cosineOf(left, right);
       } catch (error) {
         if (error instanceof EmbedError) return null;
         throw error;
@@ -110,11 +111,4 @@ function createJudge(
     },
     judge.similarity,
   );
-}
-
-/** The cosine of two vectors of length 1. */
-function cosine(one: Float32Array, other: Float32Array): number {
-  let dot = 0;
-  for (let at = 0; at < one.length; at++) dot += (one[at] ?? 0) * (other[at] ?? 0);
-  return dot;
 }

@@ -10,11 +10,12 @@ import { calibrate as calibrated, type MeasuredPair } from "../cache/calibration
 import { LEXICAL_ID } from "../embed/lexical.ts";
 import { type Embedder, EmbedError } from "../ports.ts";
 import { systemClock } from "../runtime/clock.ts";
+import { cosineOf } from "../vectors/store/vector.ts";
 import { type Options, textOption } from "./arguments.ts";
 import { openEmbedder } from "./cache_ports.ts";
 import { CommandError, systemRefusal } from "./command_error.ts";
 import { createProgress } from "./progress.ts";
-import { loadSecrets, readConfig } from "./read_config.ts";
+import { loadSecrets, readConfig, readFile } from "./read_config.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Texts in one call. */
@@ -92,26 +93,13 @@ async function measure(pairs: readonly Pair[], embedder: Embedder): Promise<Meas
   progress.end();
   // A model may find the same said in other words; the built-in embedder cannot.
   const level = embedder.id === LEXICAL_ID ? "words" : "meaning";
+  // A text without a vector is like nothing.
+  const nothing = new Float32Array(embedder.dims);
   return pairs.map(({ a, b, label }) => ({
     same: label === 1,
-    similarity: cosine(vectors.get(a), vectors.get(b)),
+    similarity: cosineOf(vectors.get(a) ?? nothing, vectors.get(b) ?? nothing),
     guarded: guardRefusal(b, a, level) !== null,
   }));
-}
-
-function cosine(one: Float32Array | undefined, other: Float32Array | undefined): number {
-  if (one === undefined || other === undefined) return 0;
-  let dot = 0;
-  let norms = 0;
-  let others = 0;
-  for (let at = 0; at < one.length; at++) {
-    const left = one[at] ?? 0;
-    const right = other[at] ?? 0;
-    dot += left * right;
-    norms += left * left;
-    others += right * right;
-  }
-  return norms === 0 || others === 0 ? 0 : dot / Math.sqrt(norms * others);
 }
 
 function readPairs(file: string): Pair[] {
@@ -142,25 +130,13 @@ function isPair(value: unknown): value is Pair {
   return typeof a === "string" && typeof b === "string" && (label === 0 || label === 1);
 }
 
-function readFile(path: string): string {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch (cause) {
-    throw refused(`Cannot read ${path}`, cause, `--allow-read=${path}`);
-  }
-}
-
 function writeFile(path: string, text: string): void {
   try {
     Deno.writeTextFileSync(path, text);
   } catch (cause) {
-    throw refused(`Cannot write ${path}`, cause, `--allow-write=${path}`);
+    const why = systemRefusal(cause, `--allow-write=${path}`);
+    throw why === null ? cause : new CommandError(`Cannot write ${path}: ${why}`, { cause });
   }
-}
-
-function refused(what: string, cause: unknown, flag: string): unknown {
-  const why = systemRefusal(cause, flag);
-  return why === null ? cause : new CommandError(`${what}: ${why}`, { cause });
 }
 
 function shareOption(options: Options): number {

@@ -79,7 +79,12 @@ const SYSTEM_READERS: SecretReaders = {
   },
 };
 
-function readFile(path: string): string {
+/**
+ * The text of a file.
+ *
+ * @throws {CommandError} If it cannot be read; the message names the permission it takes.
+ */
+export function readFile(path: string): string {
   try {
     return Deno.readTextFileSync(path);
   } catch (cause) {

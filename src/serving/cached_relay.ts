@@ -32,7 +32,7 @@ import type { Found } from "./found.ts";
 import { Keeper } from "./keeper.ts";
 import type { CachedRoute, ServingParts } from "./parts.ts";
 import { foundReply, liveReply, type LiveStatus, recordedReply, resultOf } from "./replies.ts";
-import { Seeker, type Sought } from "./seeker.ts";
+import { NOTHING, Seeker, type Sought } from "./seeker.ts";
 import { Teacher } from "./teacher.ts";
 
 /** A request as the cache sees it. */
@@ -387,8 +387,6 @@ export class CachedRelay {
 
 /** Headers that are passed on and do not bear on the answer. */
 const IDLE_HEADERS: readonly string[] = ["x-request-id", "traceparent", "tracestate", "baggage"];
-
-const NOTHING: Sought = { found: null, neighbours: [], vector: null };
 
 function isYoungEnough(entry: CacheEntry, { maxAgeMs }: CacheControls, wallMs: number): boolean {
   return maxAgeMs === null || wallMs - entry.storedMs <= maxAgeMs;

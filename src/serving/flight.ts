@@ -60,7 +60,7 @@ const decoder = new TextDecoder();
 export class Flight implements FlightSource {
   readonly #parts: FlightParts;
   readonly #clients: FlightClient[] = [];
-  #abort = new AbortController();
+  #abort: AbortController | null = null;
   #leader: FlightClient | null = null;
   #handovers = 0;
   #joinable = true;
@@ -89,11 +89,6 @@ export class Flight implements FlightSource {
   /** Clients that wait or read. */
   get clients(): number {
     return this.#clients.length;
-  }
-
-  /** Number of the first event that is still held. */
-  get firstFrame(): number {
-    return this.#firstFrame;
   }
 
   /** One more than the number of the last event so far. */
@@ -136,7 +131,7 @@ export class Flight implements FlightSource {
     if (this.#ending !== null || this.#over) return;
     this.#close();
     this.#over = true;
-    this.#abort.abort();
+    this.#abort?.abort();
     this.#source?.cancel();
   }
 

@@ -22,8 +22,6 @@ export interface FlightFrame {
 
 /** What a client reads from. */
 export interface FlightSource {
-  /** Number of the first event that is still held. */
-  readonly firstFrame: number;
   /** One more than the number of the last event so far. */
   readonly endFrame: number;
   /** The event of a number. */

@@ -53,7 +53,8 @@ const NEIGHBOUR_SIMILARITY_MIN = 0.6;
 /** Entries whose features are kept: reading them costs ten times what comparing does. */
 const FEATURES_MAX = 1_024;
 
-const NOTHING: Sought = { found: null, neighbours: [], vector: null };
+/** Nothing was found, or looked for. */
+export const NOTHING: Sought = { found: null, neighbours: [], vector: null };
 
 /** Finds similar questions. */
 export class Seeker {

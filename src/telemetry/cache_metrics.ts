@@ -54,7 +54,6 @@ export interface CacheSources {
     readonly model: string;
     readonly populations: number;
     readonly serving: number;
-    readonly observations: number;
   }>;
 }
 

@@ -9,7 +9,7 @@ const QUIET: CacheSources = {
   embedder: () => null,
   flights: () => ({ flights: 1, clients: 7 }),
   shared: () => null,
-  verified: () => [{ model: "chat", populations: 2, serving: 1, observations: 300 }],
+  verified: () => [{ model: "chat", populations: 2, serving: 1 }],
 };
 
 function declared(sources: CacheSources = QUIET) {

@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { isObject } from "../answer/fields.ts";
 import type { BypassReason, CachedSurface, JsonObject } from "../types.ts";
 import { dependenceOf } from "./dependence.ts";
 
@@ -187,8 +188,4 @@ function textOf(content: unknown): string {
     if (typeof text === "string") texts.push(text);
   }
   return texts.join("\n");
-}
-
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

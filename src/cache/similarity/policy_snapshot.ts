@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isObject } from "../answer/fields.ts";
 import { KEPT_MAX } from "./entry_record.ts";
 import { BINS, type ErrorCounts } from "./error_record.ts";
 
@@ -83,8 +84,4 @@ function isCount(value: unknown): value is number {
 /** Rounding may carry a cosine a little over 1. */
 function isSimilarity(value: unknown): value is number {
   return typeof value === "number" && value >= -1.01 && value <= 1.01;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
