@@ -7,6 +7,24 @@
  * @module
  */
 
+/** What every part of a KV node may know. */
+const KV_COMMON: readonly string[] = ["kv_node/types.ts", "kv_node/errors.ts"];
+
+/** All parts of a KV node, for those that put it together. */
+const KV_ALL: readonly string[] = [
+  ...KV_COMMON,
+  "kv_node/ports.ts",
+  ...["admin", "clock", "compat", "disk", "edge", "group", "keyspace", "link", "queue"]
+    .map((name) => `kv_node/${name}`),
+  ...["registry", "store", "telemetry", "transfer", "txn", "values", "wal", "wire"]
+    .map((name) => `kv_node/${name}`),
+  "src/ports.ts",
+  "src/errors.ts",
+  "src/version.ts",
+  "src/runtime",
+  "src/telemetry",
+];
+
 /** For each layer the layers it may import; itself is always allowed. */
 export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // What everybody may know; knows nobody.
@@ -56,7 +74,6 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "src/relay",
     "src/sharing",
   ],
-  "kv_node/compat": [],
   "src/http": [
     "src/ports.ts",
     "src/errors.ts",
@@ -67,6 +84,73 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "src/cache/types.ts",
     "src/serving",
   ],
+
+  // A KV node: what all of it may know, then its features, pure or over its ports.
+  "kv_node/types.ts": [],
+  "kv_node/errors.ts": [],
+  "kv_node/ports.ts": ["kv_node/types.ts"],
+  "kv_node/keyspace": ["kv_node/types.ts"],
+  "kv_node/values": ["kv_node/types.ts"],
+  "kv_node/wire": [...KV_COMMON],
+  "kv_node/clock": ["kv_node/types.ts"],
+  "kv_node/txn": [...KV_COMMON, "kv_node/ports.ts", "kv_node/clock", "kv_node/values"],
+  "kv_node/wal": [...KV_COMMON, "kv_node/ports.ts"],
+  "kv_node/disk": [...KV_COMMON, "kv_node/ports.ts"],
+  "kv_node/store": [...KV_COMMON, "kv_node/ports.ts", "src/ports.ts"],
+  "kv_node/group": [
+    ...KV_COMMON,
+    "kv_node/ports.ts",
+    "kv_node/clock",
+    "kv_node/txn",
+    "src/ports.ts",
+  ],
+  "kv_node/registry": [...KV_COMMON, "kv_node/keyspace", "src/ports.ts"],
+  "kv_node/queue": [...KV_COMMON, "kv_node/keyspace", "kv_node/wire", "src/ports.ts"],
+  "kv_node/telemetry": [...KV_COMMON, "src/telemetry"],
+
+  // Its listeners, its client, its tools.
+  "kv_node/edge": [
+    ...KV_COMMON,
+    "kv_node/keyspace",
+    "kv_node/queue",
+    "kv_node/registry",
+    "kv_node/telemetry",
+    "kv_node/wire",
+    "src/ports.ts",
+  ],
+  "kv_node/link": [
+    ...KV_COMMON,
+    "kv_node/queue",
+    "kv_node/telemetry",
+    "kv_node/wire",
+    "src/ports.ts",
+  ],
+  "kv_node/admin": [
+    ...KV_COMMON,
+    "kv_node/registry",
+    "kv_node/telemetry",
+    "kv_node/queue",
+    "src/ports.ts",
+    "src/version.ts",
+  ],
+  "kv_node/compat": [
+    ...KV_COMMON,
+    "kv_node/keyspace",
+    "kv_node/values",
+    "kv_node/wire",
+    "kv_node/link",
+  ],
+  "kv_node/transfer": [
+    ...KV_COMMON,
+    "kv_node/ports.ts",
+    "kv_node/keyspace",
+    "kv_node/values",
+    "src/ports.ts",
+  ],
+  "kv_node/assembly": [...KV_ALL],
+  "kv_node/node.ts": [...KV_ALL, "kv_node/assembly"],
+  "kv_node/cli": [...KV_ALL, "kv_node/assembly", "kv_node/node.ts", "src/cli", "src/config"],
+  "kv_node/main.ts": ["kv_node/cli", "src/cli"],
 
   // Where the parts are put together.
   "src/assembly": [
@@ -134,13 +218,20 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "src/gateway.ts",
     "src/assembly",
   ],
-  "mod.ts": ["src/ports.ts", "src/errors.ts", "src/config", "src/gateway.ts", "src/cli"],
+  "mod.ts": [
+    "src/ports.ts",
+    "src/errors.ts",
+    "src/config",
+    "src/gateway.ts",
+    "src/cli",
+    "kv_node/main.ts",
+  ],
   "serve.ts": ["src/gateway.ts", "src/cli"],
 };
 
 /** Packages, and the layers that may import them. */
 export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
-  "hono": ["src/http", "src/gateway.ts"],
+  "hono": ["src/http", "src/gateway.ts", "kv_node/admin"],
   "js-yaml": ["src/config"],
   "prom-client": ["src/telemetry", "src/gateway.ts"],
   "usearch": ["src/vectors"],
@@ -152,7 +243,18 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
 const SHELLS: readonly string[] = [
   "mod.ts",
   "serve.ts",
+  "kv_node/main.ts",
+  "kv_node/node.ts",
+  "kv_node/assembly/",
+  "kv_node/cli/",
   "kv_node/compat/",
+  "kv_node/disk/",
+  "kv_node/link/connection.ts",
+  "kv_node/link/listener.ts",
+  "kv_node/store/sqlite_state.ts",
+  "kv_node/store/state_worker.ts",
+  "kv_node/store/workers.ts",
+  "kv_node/transfer/shell/",
   "src/cli/",
   "src/embed/local_model_worker.ts",
   "src/embed/workers.ts",

@@ -56,6 +56,8 @@ const PURE_BUILT_INS = new Set([
   "node:string_decoder",
   "node:url",
   "node:util",
+  "node:v8", // Serialization.
+  "node:zlib", // Checksums.
 ]);
 
 const RANDOM_IMPORT = /^(random|generate|webcrypto)/;

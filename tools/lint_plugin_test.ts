@@ -208,10 +208,12 @@ Deno.test("house/file-length and house/function-length count lines", () => {
   }
 });
 
-Deno.test("every folder and file directly under src/ is in the table, and the table has no other", () => {
+Deno.test("every folder and file directly under src/ and kv_node/ is in the table, and no other is", () => {
   const root = new URL("..", import.meta.url);
-  const found = [...Deno.readDirSync(new URL("src/", root))].map(({ name }) => `src/${name}`);
-  for (const path of found.filter((path) => !path.endsWith("_test.ts"))) {
+  const found = ["src", "kv_node"].flatMap((folder) =>
+    [...Deno.readDirSync(new URL(`${folder}/`, root))].map(({ name }) => `${folder}/${name}`)
+  );
+  for (const path of found.filter((path) => !/(_test\.ts|\.md)$/.test(path))) {
     assert.ok(layerOf(path) !== undefined, `${path} has no row in tools/layers.ts`);
   }
   for (const layer of Object.keys(MAY_IMPORT)) {
