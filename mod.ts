@@ -3,6 +3,7 @@
  *
  *     deno run --allow-net=127.0.0.1 --allow-read=src mod.ts demo
  *     deno run <permissions> mod.ts serve --config weir.yaml
+ *     deno run <permissions> mod.ts kv --data DIR
  *
  * @example Serve from a program of one's own
  * ```ts ignore
@@ -29,6 +30,10 @@ export type { Clock, Random } from "./src/ports.ts";
 export type { Upstream, UpstreamCall, UpstreamRequest, UpstreamResponse } from "./src/ports.ts";
 
 if (import.meta.main) {
-  const { main } = await import("./src/cli/main.ts");
-  Deno.exit(await main(Deno.args));
+  const [program, ...words] = Deno.args;
+  // The node is a program of its own: neither loads the other's code.
+  const run = program === "kv"
+    ? (await import("./kv_node/main.ts")).main(words)
+    : (await import("./src/cli/main.ts")).main(Deno.args);
+  Deno.exit(await run);
 }

@@ -54,6 +54,8 @@ export interface GroupLimits {
   readonly waitingMax: number;
   /** Bytes of them. */
   readonly waitingBytesMax: number;
+  /** Bytes of the largest command that the log takes. */
+  readonly commandBytesMax: number;
   /** How long a commit that cannot be applied yet is waited for, in milliseconds. */
   readonly holdMs: number;
   /** How long after a full disk it is tried again, in milliseconds. */
@@ -154,14 +156,23 @@ export class GroupEngine {
   /**
    * Commits; settles when the outcome is on disk and applied.
    *
-   * @throws {KvError} `overloaded` if too much waits, `disk_full`, `stopping`.
+   * @throws {KvError} `overloaded` if too much waits, `too_large`, `disk_full`, `stopping`.
    */
   propose(command: Command): Promise<Outcome> {
     if (this.#refusal !== null) return Promise.reject(this.#refusal);
     const early = this.#earlyConflict(command);
     if (early !== null) return Promise.resolve(early);
     const sizeBytes = sizeOf(command);
-    const { waitingMax, waitingBytesMax } = this.#parts.limits;
+    const { commandBytesMax, waitingMax, waitingBytesMax } = this.#parts.limits;
+    if (sizeBytes > commandBytesMax) {
+      return Promise.reject(
+        new KvError(
+          "too_large",
+          `Cannot commit: ${sizeBytes} bytes are more than the ${commandBytesMax} that an entry ` +
+            "of the log may have; see --segment-bytes",
+        ),
+      );
+    }
     if (
       this.#gathered.length >= waitingMax || this.#gatheredBytes + sizeBytes > waitingBytesMax
     ) {
@@ -384,6 +395,9 @@ function sizeOf({ checks, mutations }: Command): number {
   for (const mutation of mutations) {
     bytes += mutation.key.length + 32;
     if ("value" in mutation) bytes += mutation.value.data.length;
+    if (mutation.type === "sum") {
+      bytes += (mutation.bounds.min?.length ?? 0) + (mutation.bounds.max?.length ?? 0);
+    }
   }
   return bytes;
 }

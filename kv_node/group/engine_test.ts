@@ -58,6 +58,7 @@ function stage(limits: { waitingMax?: number; waitingBytesMax?: number } = {}): 
     limits: {
       waitingMax: limits.waitingMax ?? 100,
       waitingBytesMax: limits.waitingBytesMax ?? 1_000_000,
+      commandBytesMax: 10_000,
       holdMs: 3_000,
       retryMs: 500,
     },
@@ -205,6 +206,17 @@ Deno.test("GroupEngine bounds what waits, by number and by bytes", async () => {
   const refused = follow(small.engine.propose(setting("b")));
   await turns();
   assert.deepEqual([fits.outcome, refused.outcome], ["waiting", "overloaded"]);
+});
+
+Deno.test("GroupEngine refuses a command that no log takes, and no other with it", async () => {
+  const { log, engine } = stage();
+  const fits = follow(engine.propose(setting("a")));
+  const data = new Uint8Array(10_000);
+  const large = { ...set("b"), value: { data, encoding: ENCODING_BYTES } } as Mutation;
+  const refused = follow(engine.propose({ checks: [], mutations: [large] }));
+  await turns();
+  await log.end();
+  assert.deepEqual([fits.outcome, refused.outcome], ["committed", "too_large"]);
 });
 
 Deno.test("GroupEngine tells watchers of touched keys and prefixes once for each commit", async () => {

@@ -8,19 +8,21 @@
  */
 import { parseArgs } from "node:util";
 import { didYouMean } from "../config/suggestion.ts";
-import { COMMANDS, type CommandSpec, COMMON_OPTIONS, optionsOf } from "./commands.ts";
+import { type CommandSpec, COMMON_OPTIONS, optionsOf, type Vocabulary } from "./commands.ts";
 
 /** Flags that were given: text for those that take a value, `true` for those that do not. */
 export type Options = Readonly<Record<string, string | true>>;
 
 /** What is to be done. */
-export type Invocation =
-  | { readonly type: "help"; readonly command: CommandSpec | null }
+export type Invocation<Name extends string> =
+  | { readonly type: "help"; readonly command: CommandSpec<Name> | null }
   | { readonly type: "version" }
   | {
     readonly type: "run";
-    readonly command: CommandSpec;
+    readonly command: CommandSpec<Name>;
     readonly options: Options;
+    /** Words that are no flags, as many as the command names. */
+    readonly operands: readonly string[];
   };
 
 /** A command line that makes no sense; `message` says why, and what is near. */
@@ -41,26 +43,33 @@ export class UsageError extends Error {
  * Reads a command line.
  *
  * @param words What came after the program's name.
- * @throws {UsageError} On an unknown command or flag, or a value that is missing or too many.
+ * @throws {UsageError} On an unknown command or flag, or a word that is missing or too many.
  */
-export function parseInvocation(words: readonly string[]): Invocation {
+export function parseInvocation<Name extends string>(
+  words: readonly string[],
+  { commands }: Vocabulary<Name>,
+): Invocation<Name> {
   const [first = "", ...rest] = words;
   if (first === "help") {
-    return { type: "help", command: commandNamed(rest[0] ?? "") };
+    return { type: "help", command: commandNamed(rest[0] ?? "", commands) };
   }
-  const command = first.startsWith("-") ? null : commandNamed(first);
-  const options = parseOptions(command === null ? words : rest, command);
+  const command = first.startsWith("-") ? null : commandNamed(first, commands);
+  const { options, operands } = parseWords(command === null ? words : rest, command, commands);
 
   if (options["help"] !== undefined) return { type: "help", command };
   if (options["version"] !== undefined) return { type: "version" };
   if (command === null) {
-    const names = COMMANDS.map(({ name }) => name).join(", ");
+    const names = commands.map(({ name }) => name).join(", ");
     throw new UsageError(
       `Cannot start: no command is given; there are ${names}`,
       null,
     );
   }
-  return { type: "run", command, options };
+  const missing = command.operands?.[operands.length];
+  if (missing !== undefined) {
+    throw new UsageError(`Cannot start: ${command.name} needs ${missing}`, command);
+  }
+  return { type: "run", command, options, operands };
 }
 
 /**
@@ -87,11 +96,14 @@ export function textOption(options: Options, name: string): string | undefined {
   return typeof text === "string" ? text : undefined;
 }
 
-function commandNamed(name: string): CommandSpec | null {
+function commandNamed<Name extends string>(
+  name: string,
+  commands: readonly CommandSpec<Name>[],
+): CommandSpec<Name> | null {
   if (name === "") return null;
-  const command = COMMANDS.find((command) => command.name === name);
+  const command = commands.find((command) => command.name === name);
   if (command !== undefined) return command;
-  const names = COMMANDS.map(({ name }) => name);
+  const names = commands.map(({ name }) => name);
   const hint = didYouMean(name, names) || `; there are ${names.join(", ")}`;
   throw new UsageError(
     `Cannot start: there is no command ${name}${hint}`,
@@ -99,10 +111,11 @@ function commandNamed(name: string): CommandSpec | null {
   );
 }
 
-function parseOptions(
+function parseWords(
   words: readonly string[],
   command: CommandSpec | null,
-): Options {
+  commands: readonly CommandSpec[],
+): { readonly options: Options; readonly operands: readonly string[] } {
   const known = optionsOf(command);
   const { tokens } = parseArgs({
     args: [...words],
@@ -118,17 +131,20 @@ function parseOptions(
   });
 
   const options: Record<string, string | true> = {};
+  const operands: string[] = [];
   for (const token of tokens) {
     if (token.kind === "positional") {
-      throw new UsageError(
-        `Cannot start: ${token.value} is one word too many`,
-        command,
-      );
+      if (operands.length === (command?.operands?.length ?? 0)) {
+        throw new UsageError(
+          `Cannot start: ${token.value} is one word too many`,
+          command,
+        );
+      }
+      operands.push(token.value);
     }
-    if (token.kind === "option-terminator") continue;
-    options[token.name] = valueOf(token, known, command);
+    if (token.kind === "option") options[token.name] = valueOf(token, known, command, commands);
   }
-  return options;
+  return { options, operands };
 }
 
 interface OptionToken {
@@ -142,12 +158,13 @@ function valueOf(
   token: OptionToken,
   known: ReturnType<typeof optionsOf>,
   command: CommandSpec | null,
+  commands: readonly CommandSpec[],
 ): string | true {
   const { name, rawName, value, inlineValue } = token;
   const spec = Object.hasOwn(known, name) ? known[name] : undefined;
   if (spec === undefined) {
     const elsewhere = command === null && !Object.hasOwn(COMMON_OPTIONS, name);
-    const names = elsewhere ? COMMANDS.flatMap((one) => Object.keys(one.options)) : [];
+    const names = elsewhere ? commands.flatMap((one) => Object.keys(one.options)) : [];
     const near = [...Object.keys(known), ...names].map((name) => `--${name}`);
     throw new UsageError(
       `Cannot start: unknown flag ${rawName}${didYouMean(rawName, near)}`,

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { type Options, parseInvocation, portOption, UsageError } from "./arguments.ts";
-import { COMMANDS } from "./commands.ts";
+import { COMMANDS, GATEWAY } from "./commands.ts";
 
 /** What a command line comes to, in one line. */
 function reading(line: string): string {
   try {
     const invocation = parseInvocation(
       line.split(" ").filter((word) => word !== ""),
+      GATEWAY,
     );
     switch (invocation.type) {
       case "help":

@@ -16,19 +16,33 @@ export interface OptionSpec {
   readonly description: string;
 }
 
-/** Names of the commands. */
+/** Names of the gateway's commands. */
 export type CommandName = "serve" | "check" | "calibrate" | "demo" | "simulate" | "health";
 
 /** One command. */
-export interface CommandSpec {
+export interface CommandSpec<Name extends string = string> {
   /** What is typed. */
-  readonly name: CommandName;
+  readonly name: Name;
   /** One line for the list of commands. */
   readonly summary: string;
   /** What `--help` adds to the summary. */
   readonly details: string;
   /** Its flags by long name; `--help` is understood everywhere. */
   readonly options: Readonly<Record<string, OptionSpec>>;
+  /** Words that are no flags, such as `FILE`; none where it is missing. */
+  readonly operands?: readonly string[];
+}
+
+/** A program's commands, and how it introduces itself. */
+export interface Vocabulary<Name extends string = string> {
+  /** What is typed before a command: `mod.ts`. */
+  readonly program: string;
+  /** One line at the top of `--help`. */
+  readonly headline: string;
+  /** Lines at the bottom of `--help`. */
+  readonly notes: string;
+  /** Every command, in the order of `--help`. */
+  readonly commands: readonly CommandSpec<Name>[];
 }
 
 const CONFIG: OptionSpec = {
@@ -64,7 +78,7 @@ export const COMMON_OPTIONS: Readonly<Record<string, OptionSpec>> = {
 };
 
 /** Every command, in the order of `--help`. */
-export const COMMANDS: readonly CommandSpec[] = [
+export const COMMANDS: readonly CommandSpec<CommandName>[] = [
   {
     name: "demo",
     summary: "Run the gateway with three simulated backends",
@@ -161,6 +175,16 @@ export const COMMANDS: readonly CommandSpec[] = [
     },
   },
 ];
+
+/** The gateway's command line. `kv` is a program of its own, behind the same entry. */
+export const GATEWAY: Vocabulary<CommandName> = {
+  program: "mod.ts",
+  headline: "Weir: one address in front of many LLM backends.",
+  notes:
+    "`<command> --help` lists its flags. `demo` needs no more than --allow-net=127.0.0.1 and\n" +
+    "--allow-read=src. `kv` is the key-value node; `kv --help` lists its commands.",
+  commands: COMMANDS,
+};
 
 /** Flags of a command together with the common ones. */
 export function optionsOf(command: CommandSpec | null): Readonly<Record<string, OptionSpec>> {

@@ -3,35 +3,36 @@
  *
  * @module
  */
-import { COMMANDS, type CommandSpec, optionsOf, type OptionSpec } from "./commands.ts";
+import { type CommandSpec, optionsOf, type OptionSpec, type Vocabulary } from "./commands.ts";
 
 /** Help on one command, or on the program where none is given. */
-export function helpText(command: CommandSpec | null): string {
-  return command === null ? programHelp() : commandHelp(command);
+export function helpText(command: CommandSpec | null, vocabulary: Vocabulary): string {
+  return command === null ? programHelp(vocabulary) : commandHelp(command, vocabulary);
 }
 
-function programHelp(): string {
-  const commands = columns(
-    COMMANDS.map(({ name, summary }) => [name, summary]),
+function programHelp({ program, headline, notes, commands }: Vocabulary): string {
+  const list = columns(
+    commands.map(({ name, summary }) => [name, summary]),
   );
-  return `Weir: one address in front of many LLM backends.
+  return `${headline}
 
-Usage: deno run <permissions> mod.ts <command> [flags]
+Usage: deno run <permissions> ${program} <command> [flags]
 
 Commands:
-${commands}
+${list}
 
 Flags:
 ${flagLines(null)}
 
-\`<command> --help\` lists its flags. \`demo\` needs no more than --allow-net=127.0.0.1.
+${notes}
 `;
 }
 
-function commandHelp(command: CommandSpec): string {
+function commandHelp(command: CommandSpec, { program }: Vocabulary): string {
+  const operands = (command.operands ?? []).map((operand) => ` ${operand}`).join("");
   return `${command.summary}.
 
-Usage: deno run <permissions> mod.ts ${command.name} [flags]
+Usage: deno run <permissions> ${program} ${command.name}${operands} [flags]
 
 ${command.details}
 

@@ -11,16 +11,23 @@
  * @module
  */
 import { type Options, parseInvocation, UsageError } from "./arguments.ts";
-import type { CommandName } from "./commands.ts";
+import { type CommandName, GATEWAY, type Vocabulary } from "./commands.ts";
 import { CommandError } from "./command_error.ts";
 import { helpText } from "./help.ts";
 import { systemTerminal, type Terminal } from "./terminal.ts";
 import { VERSION } from "../version.ts";
 
 /** A command: runs to its end and returns the exit code. */
-type Command = (options: Options, terminal: Terminal) => Promise<number>;
+export type Command = (
+  options: Options,
+  terminal: Terminal,
+  operands: readonly string[],
+) => Promise<number>;
 
-const COMMANDS: Readonly<Record<CommandName, () => Promise<Command>>> = {
+/** What loads the code of each command. */
+export type CommandLoaders<Name extends string> = Readonly<Record<Name, () => Promise<Command>>>;
+
+const LOADERS: CommandLoaders<CommandName> = {
   serve: async () => (await import("./serve.ts")).serve,
   check: async () => (await import("./check.ts")).check,
   calibrate: async () => (await import("./calibrate.ts")).calibrate,
@@ -29,29 +36,39 @@ const COMMANDS: Readonly<Record<CommandName, () => Promise<Command>>> = {
   health: async () => (await import("./health.ts")).health,
 };
 
-/** Carries out a command line and returns the exit code. */
+/** Carries out a command line of the gateway and returns the exit code. */
 export async function main(
   words: readonly string[],
   terminal: Terminal = systemTerminal,
 ): Promise<number> {
+  return await carryOut(words, GATEWAY, LOADERS, terminal);
+}
+
+/** Carries out a command line of any of the programs and returns the exit code. */
+export async function carryOut<Name extends string>(
+  words: readonly string[],
+  vocabulary: Vocabulary<Name>,
+  loaders: CommandLoaders<Name>,
+  terminal: Terminal,
+): Promise<number> {
   try {
-    const invocation = parseInvocation(words);
+    const invocation = parseInvocation(words, vocabulary);
     switch (invocation.type) {
       case "help":
-        terminal.print(helpText(invocation.command).trimEnd());
+        terminal.print(helpText(invocation.command, vocabulary).trimEnd());
         return 0;
       case "version":
         terminal.print(`weir ${VERSION} (deno ${Deno.version.deno})`);
         return 0;
       case "run": {
-        const command = await COMMANDS[invocation.command.name]();
-        return await command(invocation.options, terminal);
+        const command = await loaders[invocation.command.name]();
+        return await command(invocation.options, terminal, invocation.operands);
       }
     }
   } catch (error) {
     if (error instanceof UsageError) {
       const scope = error.command === null ? "" : ` ${error.command.name}`;
-      terminal.complain(`${error.message}\nTry: mod.ts${scope} --help`);
+      terminal.complain(`${error.message}\nTry: ${vocabulary.program}${scope} --help`);
       return 2;
     }
     if (!(error instanceof CommandError)) throw error;

@@ -61,7 +61,7 @@ function cacheNeeds(config: Config): CacheNeeds {
     ? [modelDirectory]
     : [];
   return {
-    net: isRemote ? [backendAddress(cache.store)] : [],
+    net: isRemote ? [backendAddress(cache.store)] : weirHosts(cache.store),
     read: [...(isSimilar ? [SOURCE] : []), ...storeFolder, ...kept, ...model],
     write: [...storeFolder, ...kept],
     env: isRemote ? ["DENO_KV_ACCESS_TOKEN"] : [],
@@ -70,6 +70,12 @@ function cacheNeeds(config: Config): CacheNeeds {
       ...(model.length === 0 ? [] : [packagesFolder()]),
     ],
   };
+}
+
+/** Hosts of a `weir:` address: a node says itself at which port its link is. */
+function weirHosts(address: string): string[] {
+  const nodes = /^weir:\/\/([^/]*)/.exec(address)?.[1] ?? "";
+  return nodes.split(",").filter((node) => node !== "").map((node) => node.replace(/:\d+$/, ""));
 }
 
 /** This program's own modules. */

@@ -103,6 +103,9 @@ Deno.test("serveFlags() lets a cache use the store, the index folder and the mod
   const kept = cacheFlags({ store: "file:/data/kv/cache.db", indexDirectory: "/data/index" });
   assert.deepEqual(kept["--allow-write"], ["/data/kv", "/data/index"]);
   assert.ok(kept["--allow-read"]?.includes("/data/kv"));
+  const nodes = cacheFlags({ store: "weir://kv-1:4512,kv-2:4512/cache" });
+  assert.deepEqual(nodes["--allow-net"]?.slice(-2), ["kv-1", "kv-2"]);
+  assert.equal(nodes["--allow-env"], undefined);
   const remote = cacheFlags({ store: "https://kv.example.com/a" });
   assert.deepEqual(remote["--allow-env"], ["DENO_KV_ACCESS_TOKEN"]);
   assert.ok(remote["--allow-net"]?.includes("kv.example.com:443"));

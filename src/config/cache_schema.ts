@@ -69,8 +69,10 @@ export const SharedCacheSettings = z.strictObject({
   bodyBytes: bytes(1_024, 64 * MEBIBYTE, 256 * 1_024).describe(
     "Longest request that is looked up.",
   ),
-  store: z.string().regex(/^(memory:|file:.+|https?:\/\/.+)$/).meta({
-    allowed: "`memory:`, `file:PATH` or the http(s) URL of a KV Connect server",
+  store: z.string().regex(/^(memory:|file:.+|https?:\/\/.+|weir:\/\/.+)$/).meta({
+    allowed:
+      "`memory:`, `file:PATH`, `weir://HOST:PORT,…/NAME` for nodes of `kv`, or the http(s) " +
+      "URL of any KV Connect server",
   }).default("memory:").describe(
     "Where answers outlive the process and other gateways find them. `memory:` keeps them here " +
       "alone.",

@@ -46,7 +46,13 @@ export function openMemoryGroup(group = 1, log: InstantLog = new InstantLog()): 
   const engine = new GroupEngine({
     ...{ group, term: 1, log, state, clock },
     oracle: new StampOracle(group, null),
-    limits: { waitingMax: 1_000, waitingBytesMax: 1_000_000, holdMs: 3_000, retryMs: 500 },
+    limits: {
+      waitingMax: 1_000,
+      waitingBytesMax: 1_000_000,
+      commandBytesMax: 1_000_000,
+      holdMs: 3_000,
+      retryMs: 500,
+    },
     onFatal: (error) => {
       throw error;
     },
