@@ -123,6 +123,7 @@ export class Service {
       inFlightMax: LINK_IN_FLIGHT_MAX,
       watchesMax: LINK_WATCHES_MAX,
       backlogBytesMax: LINK_BACKLOG_BYTES_MAX,
+      answered: (kind, status) => this.#options.metrics.answered("link", OPERATIONS[kind], status),
       fault: this.#options.onFault,
     }, output);
   }

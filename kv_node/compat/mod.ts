@@ -4,18 +4,26 @@
  *     memory:                  this process alone, gone with it
  *     file:PATH                a Deno KV database in a file
  *     http://…, https://…      any server that speaks KV Connect
+ *     weir://A:4512,B:4512/NAME  nodes of Weir, any of which will do, and a database
  *
  * All of them have the shape of `Deno.Kv`, so that whoever uses one does not
- * know which. Needs `"unstable": ["kv"]`; a file needs read and write
- * permission for its folder, a server network permission for its host and
+ * know which. All but `weir:` need `"unstable": ["kv"]`; a file needs read and
+ * write permission for its folder, a server network permission for its host and
  * `--allow-env=DENO_KV_ACCESS_TOKEN`, since that variable is the one way in
  * which `Deno.openKv` takes a token.
+ *
+ * `weir:` needs network permission for each address and for the port of each
+ * node's link, and reads DENO_KV_ACCESS_TOKEN only where that is permitted. Its
+ * operations have a deadline, reads move to another node by themselves, and a
+ * commit whose answer was lost says so: see {@linkcode StoreOperationError}.
  *
  * @module
  */
 import { FileStore } from "./file_store.ts";
 import { fileFailure, remoteFailure, StoreOpenError } from "./open_error.ts";
 import type { Store } from "./store.ts";
+import { parseWeirAddress } from "./weir_address.ts";
+import { WeirStore } from "./weir_store.ts";
 
 export type {
   Store,
@@ -30,15 +38,23 @@ export type {
   StoreListOptions,
   StoreSelector,
 } from "./store.ts";
+export { openQueue, type QueueClient } from "./queue_client.ts";
 export { type OpenFailure, StoreOpenError } from "./open_error.ts";
+export { type OperationFailure, StoreOperationError } from "./operation_error.ts";
 
 /** How to open a store. */
 export interface OpenStoreOptions {
   /** Access token of a server; without it the environment's `DENO_KV_ACCESS_TOKEN` counts. */
   readonly token?: string;
+  /** `weir:` only: how long an operation may take, in milliseconds; 10,000 without it. */
+  readonly deadlineMs?: number;
+  /** `weir:` only: how long one node may take to let the client in; 3,000 without it. */
+  readonly connectMs?: number;
 }
 
 const TOKEN_VARIABLE = "DENO_KV_ACCESS_TOKEN";
+const DEADLINE_MS = 10_000;
+const CONNECT_MS = 3_000;
 
 /**
  * Opens a store; whoever does closes it.
@@ -46,17 +62,18 @@ const TOKEN_VARIABLE = "DENO_KV_ACCESS_TOKEN";
  * @throws {StoreOpenError} If that fails: what is missing stands in the message.
  */
 export async function openStore(url: string, options: OpenStoreOptions = {}): Promise<Store> {
+  const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase();
+  if (scheme === "weir") return await openWeir(url, options);
   if (typeof Deno.openKv !== "function") {
     throw new StoreOpenError("permission", "Cannot open a store: start Deno with --unstable-kv");
   }
-  const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase();
   if (scheme === "memory" && url.length === "memory:".length) return await Deno.openKv(":memory:");
   if (scheme === "file") return await openFile(pathOf(url));
   if (scheme === "http" || scheme === "https") return await openRemote(url, options.token);
   throw new StoreOpenError(
     "scheme",
     `Cannot open the store ${JSON.stringify(schemeOrText(scheme, url))}: ` +
-      "known addresses are memory:, file:PATH, http://… and https://…",
+      "known addresses are memory:, file:PATH, http://…, https://… and weir://…",
   );
 }
 
@@ -105,6 +122,24 @@ async function openRemote(address: string, token: string | undefined): Promise<S
   } catch (error) {
     throw remoteFailure(url, error);
   }
+}
+
+async function openWeir(address: string, options: OpenStoreOptions): Promise<Store> {
+  const { token = permittedToken(), deadlineMs = DEADLINE_MS, connectMs = CONNECT_MS } = options;
+  for (const ms of [deadlineMs, connectMs]) {
+    if (Number.isSafeInteger(ms) && ms > 0) continue;
+    throw new RangeError(
+      "Cannot open the store: a time has to be a positive number of milliseconds",
+    );
+  }
+  return await WeirStore.open(parseWeirAddress(address), { token, deadlineMs, connectMs });
+}
+
+/** The environment's token; `null` where there is none, or nobody may look. */
+function permittedToken(): string | null {
+  const { state } = Deno.permissions.querySync({ name: "env", variable: TOKEN_VARIABLE });
+  const token = state === "granted" ? Deno.env.get(TOKEN_VARIABLE) : undefined;
+  return token === undefined || token === "" ? null : token;
 }
 
 /**

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { KvError } from "../errors.ts";
 
 /** Why a store could not be opened. */
 export type OpenFailure =
@@ -73,6 +74,23 @@ export function remoteFailure(url: URL, cause: unknown): StoreOpenError {
   }
   if (/status 40[13]/.test(said)) {
     return new StoreOpenError("token", `${what}: the server refused the access token`, { cause });
+  }
+  return new StoreOpenError("failed", `${what}: ${said}`, { cause });
+}
+
+/** Puts into words why the Weir node at `node` (`HOST:PORT`) could not be used. */
+export function weirFailure(node: string, cause: unknown): StoreOpenError {
+  if (cause instanceof StoreOpenError) return cause;
+  const said = messageOf(cause);
+  const what = `Cannot open the store weir://${node}`;
+  if (cause instanceof Deno.errors.NotCapable) {
+    // The link listens on a port of its own.
+    const host = /net access to "([^"]+)"/.exec(said)?.[1] ?? node;
+    const text = `${what}: no permission; start with --allow-net=${host}`;
+    return new StoreOpenError("permission", text, { cause });
+  }
+  if (cause instanceof KvError && cause.code === "unauthorized") {
+    return new StoreOpenError("token", `${what}: the server refused the token`, { cause });
   }
   return new StoreOpenError("failed", `${what}: ${said}`, { cause });
 }
