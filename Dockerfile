@@ -4,6 +4,11 @@
 #   docker run --read-only --cap-drop ALL --publish 8080:8080 \
 #     --volume ./weir.yaml:/etc/weir/weir.yaml:ro --env OPENAI_API_KEY weir
 #
+# A KV node, its data in a volume that user 10001 may write to:
+#
+#   docker run --read-only --cap-drop ALL --publish 4512:4512 --volume kv:/data \
+#     --env WEIR_KV_TOKEN weir kv --data /data --listen 0.0.0.0:4512 --admin 0.0.0.0:4513
+#
 # On platforms that run `deno serve` themselves, with WEIR_CONFIG naming the file:
 #
 #   docker run … --entrypoint deno weir serve --cached-only --port 8080 \
@@ -17,10 +22,10 @@ ENV DENO_DIR=/deno-dir
 WORKDIR /app
 COPY deno.json deno.lock mod.ts serve.ts ./
 COPY src ./src
-COPY kv_node/compat ./kv_node/compat
+COPY kv_node ./kv_node
 COPY tools/entrypoint.sh ./tools/entrypoint.sh
 # The lock file is frozen, so this fetches what was tested or fails.
-RUN deno cache mod.ts serve.ts
+RUN deno cache mod.ts serve.ts kv_node/main.ts
 
 FROM debian:12.11-slim
 COPY --from=build /usr/local/bin/deno-binary /usr/local/bin/deno

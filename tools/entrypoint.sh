@@ -2,6 +2,7 @@
 # What the container runs: `mod.ts` with the permissions that its configuration needs.
 #
 #   entrypoint.sh serve --config /etc/weir/weir.yaml --host 0.0.0.0
+#   entrypoint.sh kv --data /data --listen 0.0.0.0:4512 --admin 0.0.0.0:4513
 #
 # The permissions are read off the configuration first, by a process that may read that
 # one file and nothing else.
@@ -9,6 +10,19 @@ set -eu
 
 weir() {
   deno run --no-prompt --cached-only "$@"
+}
+
+# The value of --data among the words.
+data_among() {
+  data=/data
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --data) data=${2:-} ;;
+      --data=*) data=${1#--data=} ;;
+    esac
+    shift
+  done
+  printf '%s' "$data"
 }
 
 # The value of --config among the words, or the default of the command line.
@@ -40,6 +54,13 @@ case $command in
     ;;
   simulate)
     exec deno run --no-prompt --cached-only --allow-net "$app/mod.ts" simulate "$@"
+    ;;
+  kv)
+    # A node; its tools are run beside it, with `deno run` and what `kv help` names.
+    data=$(data_among "$@")
+    exec deno run --no-prompt --cached-only --allow-net=0.0.0.0,127.0.0.1 \
+      --allow-read="$data,$app/kv_node" --allow-write="$data" --allow-env=WEIR_KV_TOKEN \
+      "$app/mod.ts" kv --data "$data" "$@"
     ;;
   demo)
     exec deno run --no-prompt --cached-only --allow-net=127.0.0.1 --allow-read="$app/src" \

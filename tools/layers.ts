@@ -143,8 +143,12 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "kv_node/transfer": [
     ...KV_COMMON,
     "kv_node/ports.ts",
+    "kv_node/clock",
+    "kv_node/disk",
     "kv_node/keyspace",
+    "kv_node/store",
     "kv_node/values",
+    "kv_node/wire",
     "src/ports.ts",
   ],
   "kv_node/assembly": [...KV_ALL],

@@ -188,6 +188,37 @@ models: [{ name: chat, targets: [{ backend: one, model: m1 }] }]`,
   Deno.removeSync(config);
 });
 
+Deno.test("the container's entry point runs a KV node on a volume of the user's", async () => {
+  using image = new Image();
+  await image.build();
+  const [entrypoint = []] = textsOf(STAGES.at(-1) ?? [], "ENTRYPOINT").map((text) =>
+    JSON.parse(text) as string[]
+  );
+  const data = Deno.makeTempDirSync({ prefix: "weir-volume-" });
+  if (Deno.uid() === 0) Deno.chownSync(data, 10_001, 10_001);
+  const places = ["--listen", "--admin", "--link"].flatMap((flag) => [flag, "127.0.0.1:0"]);
+  const node = image.command([...entrypoint, "kv", "--data", data, ...places], {
+    WEIR_KV_TOKEN: "a-secret-token",
+  }).spawn();
+  const complaints = new Response(node.stderr).text();
+  const lines = node.stdout.pipeThrough(new TextDecoderStream())
+    .pipeThrough(new TextLineStream()).getReader();
+  try {
+    let line: { event?: string; adminUrl?: string } = {};
+    while (line.event !== "kv.serving") {
+      const { value, done } = await lines.read();
+      assert.equal(done, false, done ? await complaints : "");
+      line = JSON.parse(value ?? "{}");
+    }
+    assert.equal((await (await fetch(`${line.adminUrl}/readyz`)).json()).status, "ready");
+  } finally {
+    node.kill("SIGTERM");
+  }
+  while (!(await lines.read()).done);
+  assert.equal((await node.status).code, 0, await complaints);
+  Deno.removeSync(data, { recursive: true });
+});
+
 Deno.test("the container's entry point passes a configuration's problems on", async () => {
   const { code, stderr } = await new Deno.Command("/bin/sh", {
     args: [
