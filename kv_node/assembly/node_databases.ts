@@ -61,7 +61,7 @@ export class NodeDatabases {
     if (!this.#mayCreate) {
       throw new KvError(
         "not_found",
-        "Cannot open the database: there is none of that name; make it with `kv database`, or " +
+        "Cannot open the database: there is none of that name; make it with `kv databases --make NAME`, or " +
           `use ${DEFAULT_DATABASE}`,
       );
     }

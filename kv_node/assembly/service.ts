@@ -6,6 +6,7 @@
 import type { Clock } from "../../src/ports.ts";
 import { createEdge, type Edge } from "../edge/edge.ts";
 import { ownEndpoints } from "../edge/metadata.ts";
+import type { EdgeRoute } from "../edge/ports.ts";
 import { HmacTokenSigner } from "../edge/token.ts";
 import { KvError } from "../errors.ts";
 import type { Hello } from "../link/messages.ts";
@@ -15,6 +16,7 @@ import { DEFAULT_QUEUE_OPTIONS } from "../queue/queue_options.ts";
 import { Queues } from "../queue/queues.ts";
 import { Registry } from "../registry/registry.ts";
 import type { KvMetrics } from "../telemetry/kv_metrics.ts";
+import { ROWS_ROUTE, RowsRoute } from "../transfer/rows_route.ts";
 import { checkCommand, checkRanges, checkWatchedKeys } from "../txn/limits.ts";
 import type { NodeAccess } from "./node_access.ts";
 import { NodeDatabases } from "./node_databases.ts";
@@ -87,8 +89,9 @@ export class Service {
       metrics: { settled: (event, count) => metrics.settled(event, count), fault: onFault },
     });
     this.edge = createEdge({
-      routes: new Map([
+      routes: new Map<string, EdgeRoute>([
         ["queue", new QueueRoute({ queues: this.queues, options: DEFAULT_QUEUE_OPTIONS })],
+        [ROWS_ROUTE, new RowsRoute()],
       ]),
       databases: this.databases,
       tokens: this.#signer,

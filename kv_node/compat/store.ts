@@ -7,8 +7,8 @@
  * Uint8Array < string < bigint < number < boolean; a value takes 64 KiB, a
  * written key 2 KiB, one commit 800 KiB, 1,000 mutations and 100 checks; ten
  * keys are read or watched together, and read as of one moment. What has expired
-goes at some time after: the runtime's own store still showed it half a minute
-later, so whoever reads looks at the time as well.
+ * goes at some time after: the runtime's own store still showed it half a minute
+ * later, so whoever reads looks at the time as well.
  *
  * @module
  */
@@ -55,7 +55,7 @@ export interface StoreListOptions {
 
 /** Entries in the order of their keys. */
 export interface StoreIterator extends AsyncIterableIterator<StoreEntry> {
-  /** Where to go on; empty before the first entry, and where nothing follows. */
+  /** Where to go on, once an entry was read; empty where nothing follows. */
   readonly cursor: string;
 }
 

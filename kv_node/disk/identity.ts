@@ -84,6 +84,20 @@ export async function openIdentity(path: string, random16: () => Uint8Array): Pr
   return identity;
 }
 
+/**
+ * Reads the identity of a data directory without using the directory: of a copy, too.
+ *
+ * @returns `null` if there is none.
+ * @throws {IdentityError} If it is unreadable, or of another format.
+ * @throws {DiskError} If the disk fails.
+ */
+export function readIdentity(path: string): Identity | null {
+  const text = readText(openFolder(path));
+  if (text === null) return null;
+  const { format, cluster, node } = parseIdentity(text);
+  return { format, cluster, node };
+}
+
 function readText(disk: Disk): string | null {
   try {
     const file = disk.open(IDENTITY_NAME, "read");

@@ -70,6 +70,8 @@ export interface BatchFigures {
   readonly bytes: number;
   /** From the first proposal to the answer, in seconds. */
   readonly seconds: number;
+  /** How many of them came to what. */
+  readonly outcomes: Readonly<Record<Outcome["type"], number>>;
 }
 
 /** Keys that a sweep deletes in one entry. */
@@ -358,8 +360,10 @@ export class GroupEngine {
     if (onBatch === undefined) return;
     let bytes = 0;
     for (const { sizeBytes } of batch) bytes += sizeBytes;
+    const counts = { committed: 0, conflict: 0, invalid: 0 };
+    for (const { type } of outcomes) counts[type]++;
     const seconds = (clock.nowMs() - (batch[0]?.sinceMs ?? 0)) / 1_000;
-    onBatch({ commands: batch.length, bytes, seconds });
+    onBatch({ commands: batch.length, bytes, seconds, outcomes: counts });
   }
 
   #giveUp(proposals: readonly Proposal[]): void {

@@ -21,8 +21,8 @@ export type KvOperation =
 /** By which way. */
 export type KvTransport = "http" | "link";
 
-/** What became of a commit. */
-export type CommitResult = "committed" | "conflict" | "invalid" | "refused";
+/** What commits came to. */
+export type CommitCounts = Readonly<Record<"committed" | "conflict" | "invalid", number>>;
 
 /** What is read when somebody looks. */
 export interface KvSources {
@@ -62,10 +62,12 @@ export interface KvSources {
 export interface KvMetrics {
   /** A request was answered. */
   answered(transport: KvTransport, operation: KvOperation, status: number): void;
-  /** A commit came to its end. */
-  committed(result: CommitResult): void;
   /** A batch was applied. */
-  batch(figures: { readonly commands: number; readonly seconds: number }): void;
+  batch(figures: {
+    readonly commands: number;
+    readonly seconds: number;
+    readonly outcomes: CommitCounts;
+  }): void;
   /** The log was synced. */
   synced(
     figures: { readonly records: number; readonly bytes: number; readonly seconds: number },
@@ -111,7 +113,12 @@ export function createKvMetrics(registry: Registry, sources: KvSources): KvMetri
     "Requests answered, by way, operation and class of status.",
     ["transport", "operation", "status"],
   );
-  const commits = counter("weir_kv_txn_total", "Commits by outcome.", ["outcome"]);
+  const commits = counter("weir_kv_txn_total", "Commits in the log, by outcome.", ["outcome"]);
+  const [committed, conflicts, invalid] = [
+    commits.of({ outcome: "committed" }),
+    commits.of({ outcome: "conflict" }),
+    commits.of({ outcome: "invalid" }),
+  ];
   const limits = counter("weir_kv_limit_refused_total", "Requests refused by a limit.", ["limit"]);
   const rows = counter("weir_kv_read_rows_total", "Rows that reads gave back.").of({});
   const expired = counter("weir_kv_expired_total", "Rows deleted after their time.").of({});
@@ -144,8 +151,10 @@ export function createKvMetrics(registry: Registry, sources: KvSources): KvMetri
       const group = `${Math.floor(status / 100)}xx`;
       requests.of({ transport, operation, status: group }).value++;
     },
-    committed: (outcome) => void commits.of({ outcome }).value++,
-    batch({ commands, seconds }) {
+    batch({ commands, seconds, outcomes }) {
+      committed.value += outcomes.committed;
+      conflicts.value += outcomes.conflict;
+      invalid.value += outcomes.invalid;
       commitSeconds.observe(seconds);
       batchCommits.observe(commands);
     },

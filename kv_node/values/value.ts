@@ -18,6 +18,9 @@ const U64_BYTES = 8;
 /** What `Deno.KvU64` and `KvU64` call themselves. */
 const U64_TAG = "Deno.KvU64";
 
+/** What Deno marks the objects of its web interfaces with. */
+const PLATFORM_BRAND = "[[webidl.brand]]";
+
 /** How a value is to be read. */
 export interface DecodeOptions {
   /** Makes what 64-bit numbers become; `KvU64` of this project unless given. */
@@ -27,7 +30,8 @@ export interface DecodeOptions {
 /**
  * A value as it is stored.
  *
- * @throws {TypeError} If it holds what cannot be cloned, such as a function or shared memory.
+ * @throws {TypeError} If it holds what cannot be cloned, such as a function, shared memory,
+ * or an object of the platform (a `Blob`, a `CryptoKey`).
  */
 export function encodeValue(value: unknown): KvValue {
   // Not by `instanceof`: bytes may come from another realm.
@@ -64,7 +68,30 @@ export function isU64(value: unknown): value is { readonly value: bigint } {
     value[Symbol.toStringTag] === U64_TAG && "value" in value && typeof value.value === "bigint";
 }
 
+/**
+ * Refuses objects of the platform, such as a `Blob` or a `CryptoKey`, at any depth: V8 would
+ * write them as empty objects, and what was in them would be lost without a word.
+ */
+function refusePlatformObjects(value: unknown): void {
+  if (typeof value !== "object" || value === null) return;
+  const seen = new Set<object>([value]);
+  for (const one of seen) {
+    const symbols = Object.getOwnPropertySymbols(one);
+    if (symbols.some(({ description }) => description === PLATFORM_BRAND)) {
+      throw new TypeError("Cannot encode value: it holds an object of the platform");
+    }
+    if (ArrayBuffer.isView(one)) continue;
+    const parts = one instanceof Map
+      ? [...one.keys(), ...one.values()]
+      : one instanceof Set
+      ? [...one]
+      : Object.values(one);
+    for (const part of parts) if (typeof part === "object" && part !== null) seen.add(part);
+  }
+}
+
 function serialize(value: unknown): Uint8Array {
+  refusePlatformObjects(value);
   try {
     const serializer = new Serializer();
     serializer.writeHeader();

@@ -137,3 +137,14 @@ Deno.test("decodeValue refuses damaged bytes", () => {
     assert.throws(() => decodeValue({ data, encoding: ENCODING_LE64 }), TypeError, text);
   }
 });
+
+Deno.test("encodeValue() refuses objects of the platform, at any depth, in place of losing them", () => {
+  const circle: Record<string, unknown> = { bytes: new Uint16Array(4) };
+  circle["self"] = circle;
+  assert.doesNotThrow(() => encodeValue(circle));
+  for (const value of [new Blob(["x"]), new File([], "x"), new Headers(), new DOMException("x")]) {
+    for (const held of [value, [{ deep: value }], new Map([["a", new Set([value])]])]) {
+      assert.throws(() => encodeValue(held), TypeError);
+    }
+  }
+});

@@ -14,6 +14,7 @@ import {
 } from "../support/cache_gateway.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
 import { FaultyStore } from "../support/kv_faults.ts";
+import { spawnKvNode } from "../support/kv_node_process.ts";
 
 const QUESTION = "How do I reset the password of my account?";
 const REWORDED = "How do I reset my account's password?";
@@ -127,6 +128,37 @@ Deno.test("an answer reported as wrong to one gateway is gone from the other", a
   await until(
     async () => (await one.ask({ prompt: QUESTION, headers: ONLY })).status === 504,
     "the first gateway to hear of it",
+  );
+});
+
+Deno.test("gateways share a node of their own kind, and miss nothing while it is away", async () => {
+  await using node = await spawnKvNode({ token: "a-token-of-the-node" });
+  const open = () => openStore(node.weirUrl("cache"), { token: "a-token-of-the-node" });
+  await using simulator = await startCounting();
+  await using one = await serveOver(simulator, await open());
+  await using other = await serveOver(simulator, await open());
+  const text = textOf(await one.ask({ prompt: QUESTION }));
+  await written(one, 1);
+  const exact = await other.ask({ prompt: QUESTION, headers: ONLY });
+  assert.equal(exact.layer, "exact");
+  assert.equal(textOf(exact), text);
+
+  node.kill("SIGKILL");
+  await node.ended;
+  // What is here serves, and what is not is asked for: nobody notices but operators.
+  assert.equal((await other.ask({ prompt: QUESTION, headers: ONLY })).layer, "exact");
+  assert.equal((await one.ask({ prompt: "What is the capital of France?" })).status, 200);
+  await node.restart();
+  await until(
+    async () =>
+      (await one.ask({ prompt: "A new one" })).status === 200 &&
+      (await one.served.metric("weir_cache_shared_up")) === 1,
+    "the store to be up again",
+  );
+  await one.admin("POST", "/cache/invalidate", { model: "m" });
+  await until(
+    async () => (await other.ask({ prompt: QUESTION, headers: ONLY })).status === 504,
+    "the other to hear of it through the node",
   );
 });
 
