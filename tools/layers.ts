@@ -148,6 +148,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "kv_node/keyspace",
     "kv_node/store",
     "kv_node/values",
+    "kv_node/wal",
     "kv_node/wire",
     "src/ports.ts",
   ],

@@ -162,7 +162,10 @@ async function replayLog(
   // log after a power cut, and later entries would pass for ones that it has.
   const segments = disk.list().filter((name) => name.endsWith(".wal"));
   for (const name of segments.slice(-SYNCED_SEGMENTS)) await syncFile(disk, name);
-  const { log, torn, isNew } = await openLog(disk, {
+  for (const [group, { applied }] of states) {
+    if (segments.length === 0 && applied.index > 0) throw lostLog(group, applied.index);
+  }
+  const { log, torn } = await openLog(disk, {
     clusterId: bytesOf(identity.cluster),
     nodeId: bytesOf(identity.node),
     segmentBytes,
@@ -174,9 +177,6 @@ async function replayLog(
     onFatal,
   });
   try {
-    for (const [group, { applied }] of states) {
-      if (isNew && applied.index > 0) throw lostLog(group, applied.index);
-    }
     replay.finish();
   } catch (error) {
     await log.close();

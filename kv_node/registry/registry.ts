@@ -214,7 +214,7 @@ export class Registry implements Disposable {
       // The number's own row lets one of two that were made at the same time win.
       const claim = keyOf("number", record.number);
       const checks = [{ key: claim, stamp: null }, { key: keyOf("database", name), stamp: null }];
-      const mutations = [setJson(claim, name), setJson(keyOf("database", name), record)];
+      const mutations = registration(record);
       const isDone = await this.#commit({ checks, mutations });
       if (isDone) return record;
     }
@@ -316,11 +316,17 @@ export class Registry implements Disposable {
   }
 }
 
+/** The rows that register a database: the claim of its number, and its record. */
+export function registration(record: DatabaseRecord): (Mutation & { readonly type: "set" })[] {
+  const { number, name } = record;
+  return [setJson(keyOf("number", number), name), setJson(keyOf("database", name), record)];
+}
+
 function keyOf(...parts: (string | number)[]): Uint8Array {
   return withPrefix(META, encodeKey(parts));
 }
 
-function setJson(key: Uint8Array, value: unknown): Mutation {
+function setJson(key: Uint8Array, value: unknown): Mutation & { readonly type: "set" } {
   const data = encoder.encode(JSON.stringify(value));
   return { type: "set", key, value: { data, encoding: ENCODING_BYTES }, expiresMs: null };
 }

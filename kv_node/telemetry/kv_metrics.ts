@@ -106,8 +106,6 @@ export function createKvMetrics(registry: Registry, sources: KvSources): KvMetri
   declareGauges(registry, sources);
   const counter = (name: string, help: string, labelNames: readonly string[] = []) =>
     declareNumbers(registry, "counter", { name, help, labelNames });
-  const histogram = (name: string, help: string, bounds: readonly number[]) =>
-    declareHistograms(registry, { name, help, labelNames: [] }, bounds).of({});
   const requests = counter(
     "weir_kv_requests_total",
     "Requests answered, by way, operation and class of status.",
@@ -124,24 +122,8 @@ export function createKvMetrics(registry: Registry, sources: KvSources): KvMetri
   const expired = counter("weir_kv_expired_total", "Rows deleted after their time.").of({});
   const messages = counter("weir_kv_queue_total", "Queued messages by what happened.", ["event"]);
   const checkpoints = counter("weir_kv_checkpoints_total", "Checkpoints by result.", ["result"]);
-  const commitSeconds = histogram(
-    "weir_kv_commit_seconds",
-    "From the first proposal of a batch to its answers.",
-    SYNC_BUCKETS,
-  );
-  const batchCommits = histogram("weir_kv_batch_commits", "Commits of a batch.", BATCH_BUCKETS);
-  const syncSeconds = histogram("weir_kv_wal_sync_seconds", "Syncs of the log.", SYNC_BUCKETS);
-  const syncRecords = histogram(
-    "weir_kv_wal_batch_records",
-    "Records that one sync of the log made last.",
-    BATCH_BUCKETS,
-  );
   const logged = counter("weir_kv_wal_bytes_total", "Bytes written to the log.").of({});
-  const checkpointSeconds = histogram(
-    "weir_kv_checkpoint_seconds",
-    "How long checkpoints took.",
-    CHECKPOINT_BUCKETS,
-  );
+  const times = declareTimes(registry);
   const gauge = (name: string, help: string) =>
     declareNumbers(registry, "gauge", { name, help, labelNames: [] }).of({});
   const replaySeconds = gauge("weir_kv_replay_seconds", "Replay of the log at the last start.");
@@ -155,12 +137,12 @@ export function createKvMetrics(registry: Registry, sources: KvSources): KvMetri
       committed.value += outcomes.committed;
       conflicts.value += outcomes.conflict;
       invalid.value += outcomes.invalid;
-      commitSeconds.observe(seconds);
-      batchCommits.observe(commands);
+      times.commit.observe(seconds);
+      times.batch.observe(commands);
     },
     synced({ records, bytes, seconds }) {
-      syncSeconds.observe(seconds);
-      syncRecords.observe(records);
+      times.sync.observe(seconds);
+      times.records.observe(records);
       logged.value += bytes;
     },
     limited: (limit) => void limits.of({ limit: LIMITS.has(limit) ? limit : "other" }).value++,
@@ -168,13 +150,37 @@ export function createKvMetrics(registry: Registry, sources: KvSources): KvMetri
     expired: (count) => void (expired.value += count),
     checkpointed(result, seconds) {
       checkpoints.of({ result }).value++;
-      checkpointSeconds.observe(seconds);
+      times.checkpoint.observe(seconds);
     },
     replayed({ entries, seconds }) {
       replayEntries.value = entries;
       replaySeconds.value = seconds;
     },
     settled: (event, count) => void (messages.of({ event }).value += count),
+  };
+}
+
+function declareTimes(registry: Registry) {
+  const histogram = (name: string, help: string, bounds: readonly number[]) =>
+    declareHistograms(registry, { name, help, labelNames: [] }, bounds).of({});
+  return {
+    commit: histogram(
+      "weir_kv_commit_seconds",
+      "From the first proposal of a batch to its answers.",
+      SYNC_BUCKETS,
+    ),
+    batch: histogram("weir_kv_batch_commits", "Commits of a batch.", BATCH_BUCKETS),
+    sync: histogram("weir_kv_wal_sync_seconds", "Syncs of the log.", SYNC_BUCKETS),
+    records: histogram(
+      "weir_kv_wal_batch_records",
+      "Records that one sync of the log made last.",
+      BATCH_BUCKETS,
+    ),
+    checkpoint: histogram(
+      "weir_kv_checkpoint_seconds",
+      "How long checkpoints took.",
+      CHECKPOINT_BUCKETS,
+    ),
   };
 }
 

@@ -1,0 +1,41 @@
+/**
+ * Figures and tables for people.
+ *
+ * @module
+ */
+
+const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
+
+/** A size: `1.5 MiB`. */
+export function sizeText(bytes: number): string {
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1_024 && unit < UNITS.length - 1) {
+    value /= 1_024;
+    unit++;
+  }
+  return `${unit === 0 ? value : value.toFixed(1)} ${UNITS[unit]}`;
+}
+
+/** A number of things: `1 row`, `12,345 rows`. */
+export function countText(count: number, one: string, many = `${one}s`): string {
+  return `${count.toLocaleString("en-US")} ${count === 1 ? one : many}`;
+}
+
+/** Seconds with two digits behind the point. */
+export function secondsSince(startMs: number): number {
+  return Math.round((performance.now() - startMs) / 10) / 100;
+}
+
+/** Lines of columns; the first row is a heading. */
+export function tableLines(rows: readonly (readonly string[])[]): string[] {
+  const widths: number[] = [];
+  for (const row of rows) {
+    row.forEach((cell, place) => {
+      widths[place] = Math.max(widths[place] ?? 0, cell.length);
+    });
+  }
+  return rows.map((row) =>
+    row.map((cell, place) => cell.padEnd(widths[place] ?? 0)).join("  ").trimEnd()
+  );
+}
