@@ -14,18 +14,14 @@
  */
 import { randomBytes } from "node:crypto";
 import type { Clock, Reply, ServerRequest } from "../src/ports.ts";
+import { type Address, hostAndPort } from "../src/runtime/address.ts";
 import { fetchResponse, serverRequest } from "../src/runtime/fetch_adapter.ts";
+import { type HttpListener, listenHttp } from "../src/runtime/http_listener.ts";
 import { VERSION } from "../src/version.ts";
 import { createKvAdmin } from "./admin/admin.ts";
 import type { NodePhase, NodeStatus } from "./admin/status.ts";
 import { NodeAccess } from "./assembly/node_access.ts";
 import { createNodeMetrics, type NodeMetrics } from "./assembly/node_metrics.ts";
-import {
-  type Address,
-  hostAndPort,
-  type HttpListener,
-  listenHttp,
-} from "./assembly/http_listener.ts";
 import { Service } from "./assembly/service.ts";
 import {
   DATA_GROUP,

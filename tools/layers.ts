@@ -8,7 +8,11 @@
  */
 
 /** What every part of a KV node may know. */
-const KV_COMMON: readonly string[] = ["kv_node/types.ts", "kv_node/errors.ts"];
+const KV_COMMON: readonly string[] = [
+  "kv_node/types.ts",
+  "kv_node/errors.ts",
+  "kv_node/uuid.ts",
+];
 
 /** All parts of a KV node, for those that put it together. */
 const KV_ALL: readonly string[] = [
@@ -88,6 +92,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // A KV node: what all of it may know, then its features, pure or over its ports.
   "kv_node/types.ts": [],
   "kv_node/errors.ts": [],
+  "kv_node/uuid.ts": [],
   "kv_node/ports.ts": ["kv_node/types.ts"],
   "kv_node/keyspace": ["kv_node/types.ts"],
   "kv_node/values": ["kv_node/types.ts"],

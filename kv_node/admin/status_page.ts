@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { sizeText } from "./size_text.ts";
 import type { NodeStatus } from "./status.ts";
 
 const STYLE = `
@@ -50,8 +51,8 @@ function factsOf(status: NodeStatus): ReadonlyArray<readonly [string, string]> {
     ["Databases", String(status.databases)],
     ["weir:// connections", String(status.linkConnections)],
     ["Watches", String(status.watches)],
-    ["Commits that wait", `${status.waitingCommits} (${bytesText(status.waitingBytes)})`],
-    ["Log", `${status.logSegments} segments, ${bytesText(status.logBytes)}`],
+    ["Commits that wait", `${status.waitingCommits} (${sizeText(status.waitingBytes)})`],
+    ["Log", `${status.logSegments} segments, ${sizeText(status.logBytes)}`],
     ["Up for", durationText(status.uptimeSeconds)],
     ["Version", status.version],
     ["Cluster", status.cluster],
@@ -69,24 +70,13 @@ function table(rows: ReadonlyArray<readonly [string, string]>): string {
 function groupTable({ groups }: NodeStatus): string {
   const lines = groups.map(({ group, appliedIndex, durableIndex, rows, bytes }) =>
     `<tr><td>${group === 0 ? "0 (databases, tokens)" : `${group} (data)`}</td>` +
-    [rows, bytesText(bytes), appliedIndex, appliedIndex - durableIndex]
+    [rows, sizeText(bytes), appliedIndex, appliedIndex - durableIndex]
       .map((value) => `<td class="n">${escaped(String(value))}</td>`).join("") +
     "</tr>"
   );
   const heads = ["rows", "on disk", "applied entry", "entries the log still guards"]
     .map((head) => `<th class="n">${head}</th>`).join("");
   return `<table><tr><th>group</th>${heads}</tr>${lines.join("\n")}</table>`;
-}
-
-function bytesText(bytes: number): string {
-  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1_024 && unit < units.length - 1) {
-    value /= 1_024;
-    unit++;
-  }
-  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
 }
 
 function durationText(seconds: number): string {

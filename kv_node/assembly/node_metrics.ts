@@ -3,7 +3,7 @@
  *
  * @module
  */
-import process from "node:process";
+import { processReaders } from "../../src/runtime/process_readers.ts";
 import { type Exposition, renderMetrics } from "../../src/telemetry/exposition.ts";
 import { registerProcessMetrics } from "../../src/telemetry/process_metrics.ts";
 import { Registry } from "../../src/telemetry/prometheus.ts";
@@ -19,39 +19,37 @@ export interface NodeMetrics {
   readonly render: (accept: string | null) => Promise<Exposition>;
 }
 
-/** Declares all metrics of a node whose state is read from its status. */
+/** Declares all metrics of a node; its status is read once for each page. */
 export function createNodeMetrics(
   status: () => NodeStatus,
   queues: KvSources["queues"],
 ): NodeMetrics {
   const registry = new Registry();
+  let seen: NodeStatus | null = null;
+  const now = (): NodeStatus => seen ??= status();
   const record = createKvMetrics(registry, {
-    ready: () => status().phase === "serving",
-    diskFull: () => status().diskFull,
-    waiting: () => ({ commits: status().waitingCommits, bytes: status().waitingBytes }),
-    states: () => status().groups,
+    ready: () => now().phase === "serving",
+    diskFull: () => now().diskFull,
+    waiting: () => ({ commits: now().waitingCommits, bytes: now().waitingBytes }),
+    states: () => now().groups,
     progress: () =>
-      status().groups.map(({ group, appliedIndex, durableIndex }) => ({
+      now().groups.map(({ group, appliedIndex, durableIndex }) => ({
         group,
         applied: appliedIndex,
         durable: durableIndex,
       })),
-    log: () => ({ segments: status().logSegments, bytes: status().logBytes }),
-    watches: () => status().watches,
-    linkConnections: () => status().linkConnections,
-    databases: () => status().databases,
+    log: () => ({ segments: now().logSegments, bytes: now().logBytes }),
+    watches: () => now().watches,
+    linkConnections: () => now().linkConnections,
+    databases: () => now().databases,
     queues,
   });
-  registerProcessMetrics(registry, {
-    version: VERSION,
-    denoVersion: Deno.version.deno,
-    startSeconds: (performance.timeOrigin) / 1_000,
-    residentBytes: () => Deno.memoryUsage().rss,
-    heapBytes: () => Deno.memoryUsage().heapUsed,
-    cpuSeconds: () => {
-      const { user, system } = process.cpuUsage();
-      return (user + system) / 1e6;
+  registerProcessMetrics(registry, { version: VERSION, ...processReaders });
+  return {
+    record,
+    render(accept) {
+      seen = null;
+      return renderMetrics(registry, accept);
     },
-  });
-  return { record, render: (accept) => renderMetrics(registry, accept) };
+  };
 }

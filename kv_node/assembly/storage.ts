@@ -24,6 +24,7 @@ import type { Disk } from "../ports.ts";
 import { openSqliteState, type SqliteState } from "../store/sqlite_state.ts";
 import type { StateWorker } from "../store/worker_client.ts";
 import { createStateWorker } from "../store/workers.ts";
+import { uuidBytes } from "../uuid.ts";
 import type { SegmentLog, SyncReport } from "../wal/log.ts";
 import { openLog } from "../wal/open_log.ts";
 
@@ -166,8 +167,8 @@ async function replayLog(
     if (segments.length === 0 && applied.index > 0) throw lostLog(group, applied.index);
   }
   const { log, torn } = await openLog(disk, {
-    clusterId: bytesOf(identity.cluster),
-    nodeId: bytesOf(identity.node),
+    clusterId: uuidBytes(identity.cluster),
+    nodeId: uuidBytes(identity.node),
     segmentBytes,
     queueBytesMax: 2 * limits.waitingBytesMax,
     nowMs: () => clock.nowMs(),
@@ -214,9 +215,4 @@ function engineOf(
   const term = Math.max(1, part.state.applied.term);
   const report = group === DATA_GROUP ? { onBatch } : {};
   return new GroupEngine({ ...part, ...report, group, term, log, clock, limits, onFatal });
-}
-
-/** The 16 bytes of a UUID. */
-function bytesOf(uuid: string): Uint8Array {
-  return Uint8Array.from(uuid.replaceAll("-", "").match(/../g) ?? [], (pair) => parseInt(pair, 16));
 }

@@ -9,6 +9,7 @@ import { createProgress, type Progress } from "../../src/cli/progress.ts";
 import type { Terminal } from "../../src/cli/terminal.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
 import { VERSION } from "../../src/version.ts";
+import { sizeText } from "../admin/size_text.ts";
 import { DATA_GROUP, META_GROUP } from "../assembly/storage.ts";
 import { BackupCheck } from "../transfer/backup_check.ts";
 import type { BackupManifest } from "../transfer/backup_format.ts";
@@ -16,7 +17,7 @@ import { backupOf } from "../transfer/shell/backup_source.ts";
 import { NewFile } from "../transfer/shell/new_file.ts";
 import { openAdmin } from "./admin_client.ts";
 import { attempt } from "./failures.ts";
-import { countText, secondsSince, sizeText } from "./figures.ts";
+import { countText, secondsSince } from "./figures.ts";
 import { openStopped } from "./stopped_node.ts";
 
 /** What was written. */

@@ -7,6 +7,7 @@ import { Buffer } from "node:buffer";
 import { type Options, textOption, UsageError } from "../../src/cli/arguments.ts";
 import { CommandError } from "../../src/cli/command_error.ts";
 import type { Terminal } from "../../src/cli/terminal.ts";
+import { sizeText } from "../admin/size_text.ts";
 import { spaceOf, withoutSpace } from "../keyspace/spaces.ts";
 import { DEFAULT_DATABASE, Registry } from "../registry/registry.ts";
 import { lineOf } from "../transfer/row_json.ts";
@@ -17,7 +18,7 @@ import type { RowBatch } from "../transfer/shell/raw_client.ts";
 import type { Row } from "../types.ts";
 import { isJsonLines, openDatabase } from "./database_client.ts";
 import { attempt } from "./failures.ts";
-import { countText, secondsSince, sizeText } from "./figures.ts";
+import { countText, secondsSince } from "./figures.ts";
 import { openStopped } from "./stopped_node.ts";
 import { createTicker } from "./ticker.ts";
 

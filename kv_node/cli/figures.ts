@@ -4,19 +4,6 @@
  * @module
  */
 
-const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
-
-/** A size: `1.5 MiB`. */
-export function sizeText(bytes: number): string {
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1_024 && unit < UNITS.length - 1) {
-    value /= 1_024;
-    unit++;
-  }
-  return `${unit === 0 ? value : value.toFixed(1)} ${UNITS[unit]}`;
-}
-
 /** A number of things: `1 row`, `12,345 rows`. */
 export function countText(count: number, one: string, many = `${one}s`): string {
   return `${count.toLocaleString("en-US")} ${count === 1 ? one : many}`;

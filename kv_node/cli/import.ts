@@ -13,8 +13,9 @@ import { linesOf } from "../transfer/shell/line_reader.ts";
 import { type RawClient, RawClientError } from "../transfer/shell/raw_client.ts";
 import { type ImportedRow, WriteBatches } from "../transfer/write_batches.ts";
 import { isJsonLines, openDatabase } from "./database_client.ts";
+import { sizeText } from "../admin/size_text.ts";
 import { attempt } from "./failures.ts";
-import { countText, secondsSince, sizeText } from "./figures.ts";
+import { countText, secondsSince } from "./figures.ts";
 
 /** Refusals of a commit that a smaller one may not meet. */
 const LARGE: ReadonlySet<number> = new Set([400, 413]);

@@ -5,7 +5,7 @@
  */
 import { type Options, textOption, UsageError } from "../../src/cli/arguments.ts";
 import { CommandError, systemRefusal } from "../../src/cli/command_error.ts";
-import type { Address } from "../assembly/http_listener.ts";
+import type { Address } from "../../src/runtime/address.ts";
 
 const TOKEN_VARIABLE = "WEIR_KV_TOKEN";
 const TOKEN_BYTES_MIN = 8;

@@ -5,11 +5,12 @@
  */
 import { type Options, textOption } from "../../src/cli/arguments.ts";
 import { CommandError, systemRefusal } from "../../src/cli/command_error.ts";
+import { stopSignal } from "../../src/cli/stop_signal.ts";
 import type { Terminal } from "../../src/cli/terminal.ts";
+import { hostAndPort, isLoopback } from "../../src/runtime/address.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
 import { createLog, type Log } from "../../src/telemetry/log.ts";
 import { VERSION } from "../../src/version.ts";
-import { hostAndPort } from "../assembly/http_listener.ts";
 import { DiskError } from "../ports.ts";
 import { KvNode, type NodeEvent, type NodeOptions } from "../node.ts";
 import { addressOption, choiceOption, countOption, tokenOption } from "./options.ts";
@@ -122,21 +123,4 @@ function tell(log: Log, event: NodeEvent, failed: PromiseWithResolvers<"failed">
       log.error("kv.failed", { error: event.error });
       failed.resolve("failed");
   }
-}
-
-function stopSignal(): Promise<"SIGINT" | "SIGTERM"> {
-  return new Promise((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) {
-      let isFirst = true;
-      Deno.addSignalListener(signal, () => {
-        if (!isFirst) Deno.exit(1);
-        isFirst = false;
-        resolve(signal);
-      });
-    }
-  });
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || host.startsWith("127.");
 }

@@ -6,11 +6,12 @@
 import { type Options, textOption, UsageError } from "../../src/cli/arguments.ts";
 import { createProgress } from "../../src/cli/progress.ts";
 import type { Terminal } from "../../src/cli/terminal.ts";
+import { sizeText } from "../admin/size_text.ts";
 import { BackupError } from "../transfer/backup_format.ts";
 import { BackupFile } from "../transfer/shell/backup_file.ts";
 import { checkDirectory, type Finding } from "./directory_check.ts";
 import { attempt } from "./failures.ts";
-import { countText, secondsSince, sizeText } from "./figures.ts";
+import { countText, secondsSince } from "./figures.ts";
 import { holdFolder } from "./stopped_node.ts";
 
 /** What was found. */

@@ -23,7 +23,7 @@ import { FileStore } from "./file_store.ts";
 import { fileFailure, remoteFailure, StoreOpenError } from "./open_error.ts";
 import type { Store } from "./store.ts";
 import { parseWeirAddress } from "./weir_address.ts";
-import { WeirStore } from "./weir_store.ts";
+import type { OpenQueueOptions, QueueClient } from "./queue_client.ts";
 
 export type {
   Store,
@@ -38,7 +38,7 @@ export type {
   StoreListOptions,
   StoreSelector,
 } from "./store.ts";
-export { openQueue, type QueueClient } from "./queue_client.ts";
+export type { OpenQueueOptions, QueueClient } from "./queue_client.ts";
 export { type OpenFailure, StoreOpenError } from "./open_error.ts";
 export { type OperationFailure, StoreOperationError } from "./operation_error.ts";
 
@@ -75,6 +75,15 @@ export async function openStore(url: string, options: OpenStoreOptions = {}): Pr
     `Cannot open the store ${JSON.stringify(schemeOrText(scheme, url))}: ` +
       "known addresses are memory:, file:PATH, http://…, https://… and weir://…",
   );
+}
+
+/**
+ * Opens the queue of a database by its address for KV Connect: see `queue_client.ts`.
+ *
+ * @throws {QueueError} If it is not there, or the token does not count.
+ */
+export async function openQueue(url: string, options?: OpenQueueOptions): Promise<QueueClient> {
+  return await (await import("./queue_client.ts")).openQueue(url, options);
 }
 
 function schemeOrText(scheme: string | undefined, url: string): string {
@@ -132,7 +141,10 @@ async function openWeir(address: string, options: OpenStoreOptions): Promise<Sto
       "Cannot open the store: a time has to be a positive number of milliseconds",
     );
   }
-  return await WeirStore.open(parseWeirAddress(address), { token, deadlineMs, connectMs });
+  const parsed = parseWeirAddress(address);
+  // Loaded by who asks for it: every gateway starts with this module.
+  const { WeirStore } = await import("./weir_store.ts");
+  return await WeirStore.open(parsed, { token, deadlineMs, connectMs });
 }
 
 /** The environment's token; `null` where there is none, or nobody may look. */

@@ -6,9 +6,9 @@
  *
  * @module
  */
-import { Buffer } from "node:buffer";
 import { type Disk, DiskError } from "../ports.ts";
 import { diskErrorOf } from "./disk_errors.ts";
+import { uuidOf } from "../uuid.ts";
 import { openFolder } from "./folder.ts";
 import { LOCK_NAME } from "./folder_lock.ts";
 
@@ -189,14 +189,4 @@ function isUuid(value: unknown): value is string {
 
 function refusal(reason: string): IdentityError {
   return new IdentityError(`Cannot use data directory: ${reason}`);
-}
-
-/** A random UUID (RFC 9562, version 4) of 16 random bytes. */
-function uuidOf(random: Uint8Array): string {
-  const bytes = Uint8Array.from(random);
-  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40;
-  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
-  const hex = Buffer.from(bytes.buffer).toString("hex");
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)]
-    .join("-");
 }

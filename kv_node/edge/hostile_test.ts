@@ -17,7 +17,7 @@ import { encodeWatch } from "../wire/watch.ts";
 import { type AtomicWrite, encodeAtomicWrite } from "../wire/write.ts";
 import type { EdgeOptions } from "./edge.ts";
 import { EdgeScene } from "./edge_fixture.ts";
-import { ManualClock } from "./manual_clock_fixture.ts";
+import { ManualClock } from "../../src/runtime/manual_clock_fixture.ts";
 
 const CHECKS = { ranges: checkRanges, command: checkCommand, watch: checkWatchedKeys };
 const READ = "/default/data/snapshot_read";

@@ -8,7 +8,7 @@ import { KvError } from "../errors.ts";
 import { withPrefix } from "../keyspace/spaces.ts";
 import { FrameDecoder } from "../wire/frame.ts";
 import { decodeWatchOutput, type WatchOutput } from "../wire/watch.ts";
-import { ManualClock } from "./manual_clock_fixture.ts";
+import { ManualClock } from "../../src/runtime/manual_clock_fixture.ts";
 import { MemoryDatabase } from "./memory_database_fixture.ts";
 import { Watches } from "./watch.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type MemoryState, openMemoryState } from "../../tests/support/memory_state.ts";
-import { ManualClock } from "../edge/manual_clock_fixture.ts";
+import { ManualClock } from "../../src/runtime/manual_clock_fixture.ts";
 import { stampMs, StampOracle } from "../clock/stamps.ts";
 import { KvError } from "../errors.ts";
 import type { Log, LogRecord } from "../ports.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Departure } from "../../src/ports.ts";
 import { StampOracle } from "../clock/stamps.ts";
-import { ManualClock } from "../edge/manual_clock_fixture.ts";
+import { ManualClock } from "../../src/runtime/manual_clock_fixture.ts";
 import { KvError } from "../errors.ts";
 import { withPrefix } from "../keyspace/spaces.ts";
 import { evaluate } from "../txn/evaluate.ts";

@@ -13,6 +13,7 @@
 import { Buffer } from "node:buffer";
 import { createHash, timingSafeEqual } from "node:crypto";
 import { KvError } from "../errors.ts";
+import { startsWith } from "../keyspace/bytes.ts";
 import { encodeKey } from "../keyspace/key_codec.ts";
 import { spaceOf, withPrefix } from "../keyspace/spaces.ts";
 import {
@@ -26,6 +27,7 @@ import {
   type ReadRange,
   type Row,
 } from "../types.ts";
+import { uuidOf } from "../uuid.ts";
 
 /** What the registry is told and asked through: the meta group. */
 export interface RegistryStore {
@@ -331,18 +333,6 @@ function setJson(key: Uint8Array, value: unknown): Mutation & { readonly type: "
   return { type: "set", key, value: { data, encoding: ENCODING_BYTES }, expiresMs: null };
 }
 
-function startsWith(key: Uint8Array, prefix: Uint8Array): boolean {
-  return key.length >= prefix.length && prefix.every((byte, i) => key[i] === byte);
-}
-
 function digestOf(token: string): Uint8Array {
   return createHash("sha256").update(token).digest();
-}
-
-function uuidOf(bytes: Uint8Array): string {
-  const hex = Buffer.from(bytes).toString("hex");
-  const variant = "89ab"[(bytes[8] ?? 0) & 3] ?? "8";
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-${variant}${
-    hex.slice(17, 20)
-  }-${hex.slice(20)}`;
 }

@@ -7,6 +7,7 @@ import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
 import { type Encoding, type Row, STAMP_BYTES } from "../types.ts";
+import { HeldBytes } from "./held_bytes.ts";
 import {
   CHECKED_FROM,
   CHUNK_BYTES_MAX,
@@ -30,8 +31,7 @@ const HEADER_BYTES = 33 + STAMP_BYTES;
 /** Reads a snapshot; memory is that of one chunk. */
 export class SnapshotDecoder {
   readonly #hash = createHash("sha256");
-  #held = new Uint8Array(0);
-  #heldBytes = 0;
+  #held = new HeldBytes();
   #offset = 0;
   #number = 0;
   #rows = 0;
@@ -59,7 +59,7 @@ export class SnapshotDecoder {
    * sent again from its start after a break.
    */
   resume(): void {
-    this.#heldBytes = 0;
+    this.#held.drop(this.#held.length);
   }
 
   /**
@@ -69,17 +69,16 @@ export class SnapshotDecoder {
    * @throws {SnapshotError} If anything in them is not as it was written.
    */
   push(bytes: Uint8Array): Row[] {
-    this.#hold(bytes);
+    this.#held.add(bytes);
     const rows: Row[] = [];
     let at = 0;
     for (;;) {
       const sizeBytes = this.#chunkBytes(at);
-      if (sizeBytes === null || at + sizeBytes > this.#heldBytes) break;
-      this.#read(this.#held.slice(at, at + sizeBytes), rows);
+      if (sizeBytes === null || at + sizeBytes > this.#held.length) break;
+      this.#read(this.#held.bytes.slice(at, at + sizeBytes), rows);
       at += sizeBytes;
     }
-    this.#held.copyWithin(0, at, this.#heldBytes);
-    this.#heldBytes -= at;
+    this.#held.drop(at);
     return rows;
   }
 
@@ -90,32 +89,22 @@ export class SnapshotDecoder {
    */
   end(): SnapshotHeader {
     if (!this.#hasEnded || this.#header === null) throw this.#error("it ends before its trailer");
-    if (this.#heldBytes > 0) throw this.#error("there are bytes behind its trailer");
+    if (this.#held.length > 0) throw this.#error("there are bytes behind its trailer");
     return this.#header;
-  }
-
-  #hold(bytes: Uint8Array): void {
-    const needed = this.#heldBytes + bytes.length;
-    if (needed > this.#held.length) {
-      const larger = new Uint8Array(Math.max(needed, 2 * this.#held.length));
-      larger.set(this.#held.subarray(0, this.#heldBytes));
-      this.#held = larger;
-    }
-    this.#held.set(bytes, this.#heldBytes);
-    this.#heldBytes = needed;
   }
 
   /** Length of the chunk that begins at `at`, magic number included; `null` if not known yet. */
   #chunkBytes(at: number): number | null {
     const before = this.#number === 0 ? SNAPSHOT_MAGIC.length : 0;
-    const held = this.#heldBytes - at;
+    const { bytes } = this.#held;
+    const held = bytes.length - at;
     if (held > 0 && this.#hasEnded) throw this.#error("there are bytes behind its trailer");
     const magicBytes = Math.min(before, held);
     for (let i = 0; i < magicBytes; i++) {
-      if (this.#held[at + i] !== SNAPSHOT_MAGIC[i]) throw this.#error("this is no snapshot");
+      if (bytes[at + i] !== SNAPSHOT_MAGIC[i]) throw this.#error("this is no snapshot");
     }
     if (held < before + 4) return null;
-    const length = new DataView(this.#held.buffer).getUint32(at + before);
+    const length = new DataView(bytes.buffer).getUint32(at + before);
     if (length > CHUNK_BYTES_MAX) throw this.#error(`its length of ${length} cannot be right`);
     return before + CHUNK_OVERHEAD_BYTES + length;
   }

@@ -74,8 +74,6 @@ export interface KvMetrics {
   ): void;
   /** A request was refused by a limit. */
   limited(limit: string): void;
-  /** Rows were read. */
-  read(rows: number): void;
   /** Rows expired. */
   expired(rows: number): void;
   /** A checkpoint ended. */
@@ -118,7 +116,6 @@ export function createKvMetrics(registry: Registry, sources: KvSources): KvMetri
     commits.of({ outcome: "invalid" }),
   ];
   const limits = counter("weir_kv_limit_refused_total", "Requests refused by a limit.", ["limit"]);
-  const rows = counter("weir_kv_read_rows_total", "Rows that reads gave back.").of({});
   const expired = counter("weir_kv_expired_total", "Rows deleted after their time.").of({});
   const messages = counter("weir_kv_queue_total", "Queued messages by what happened.", ["event"]);
   const checkpoints = counter("weir_kv_checkpoints_total", "Checkpoints by result.", ["result"]);
@@ -146,7 +143,6 @@ export function createKvMetrics(registry: Registry, sources: KvSources): KvMetri
       logged.value += bytes;
     },
     limited: (limit) => void limits.of({ limit: LIMITS.has(limit) ? limit : "other" }).value++,
-    read: (count) => void (rows.value += count),
     expired: (count) => void (expired.value += count),
     checkpointed(result, seconds) {
       checkpoints.of({ result }).value++;

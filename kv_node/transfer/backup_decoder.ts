@@ -5,6 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
+import { HeldBytes } from "../store/held_bytes.ts";
 import {
   BACKUP_FORMAT,
   BACKUP_MAGIC,
@@ -35,8 +36,7 @@ export interface BackupChunk {
 /** Reads the frames of a backup; memory is that of one. */
 export class BackupDecoder {
   readonly #hash = createHash("sha256");
-  #held = new Uint8Array(0);
-  #heldBytes = 0;
+  #held = new HeldBytes();
   #offset = 0;
   #number = 0;
   #hasPreamble = false;
@@ -60,20 +60,19 @@ export class BackupDecoder {
    * @throws {BackupError} If anything in them is not as it was written.
    */
   push(bytes: Uint8Array): BackupChunk[] {
-    this.#hold(bytes);
+    this.#held.add(bytes);
     const chunks: BackupChunk[] = [];
     let at = this.#hasPreamble ? 0 : this.#takePreamble();
     while (this.#hasPreamble) {
-      if (this.#hasEnded && at < this.#heldBytes) {
+      if (this.#hasEnded && at < this.#held.length) {
         throw this.#error("there are bytes behind its end");
       }
       const sizeBytes = this.#frameBytes(at);
-      if (sizeBytes === null || at + sizeBytes > this.#heldBytes) break;
-      this.#take(this.#held.slice(at, at + sizeBytes), chunks);
+      if (sizeBytes === null || at + sizeBytes > this.#held.length) break;
+      this.#take(this.#held.bytes.slice(at, at + sizeBytes), chunks);
       at += sizeBytes;
     }
-    this.#held.copyWithin(0, at, this.#heldBytes);
-    this.#heldBytes -= at;
+    this.#held.drop(at);
     return chunks;
   }
 
@@ -89,36 +88,27 @@ export class BackupDecoder {
     return this.#manifest;
   }
 
-  #hold(bytes: Uint8Array): void {
-    const needed = this.#heldBytes + bytes.length;
-    if (needed > this.#held.length) {
-      const larger = new Uint8Array(Math.max(needed, 2 * this.#held.length));
-      larger.set(this.#held.subarray(0, this.#heldBytes));
-      this.#held = larger;
-    }
-    this.#held.set(bytes, this.#heldBytes);
-    this.#heldBytes = needed;
-  }
-
   #takePreamble(): number {
-    const magicBytes = Math.min(BACKUP_MAGIC.length, this.#heldBytes);
+    const { bytes } = this.#held;
+    const magicBytes = Math.min(BACKUP_MAGIC.length, bytes.length);
     for (let at = 0; at < magicBytes; at++) {
-      if (this.#held[at] !== BACKUP_MAGIC[at]) throw this.#error("this is no backup");
+      if (bytes[at] !== BACKUP_MAGIC[at]) throw this.#error("this is no backup");
     }
-    if (this.#heldBytes < PREAMBLE_BYTES) return 0;
-    const format = new DataView(this.#held.buffer).getUint32(BACKUP_MAGIC.length);
+    if (bytes.length < PREAMBLE_BYTES) return 0;
+    const format = new DataView(bytes.buffer).getUint32(BACKUP_MAGIC.length);
     if (format !== BACKUP_FORMAT) {
       throw this.#error(`its format is ${format}, and this version reads ${BACKUP_FORMAT} only`);
     }
     this.#hasPreamble = true;
-    this.#count(this.#held.subarray(0, PREAMBLE_BYTES));
+    this.#count(bytes.subarray(0, PREAMBLE_BYTES));
     return PREAMBLE_BYTES;
   }
 
   /** Length of the frame that begins at `at`; `null` if not known yet. */
   #frameBytes(at: number): number | null {
-    if (at + 4 > this.#heldBytes) return null;
-    const length = new DataView(this.#held.buffer).getUint32(at);
+    const { bytes } = this.#held;
+    if (at + 4 > bytes.length) return null;
+    const length = new DataView(bytes.buffer).getUint32(at);
     if (length > FRAME_BYTES_MAX) throw this.#error(`a length of ${length} cannot be right`);
     return FRAME_OVERHEAD_BYTES + length;
   }

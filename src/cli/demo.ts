@@ -7,7 +7,8 @@ import { DEMO_PROFILES, type SimulatorProfile } from "../simulate/profiles.ts";
 import { startSimulator } from "../simulate/server.ts";
 import { type Options, portOption } from "./arguments.ts";
 import { type DemoBackend, demoConfig } from "./demo_config.ts";
-import { startServer, stopSignal } from "./server.ts";
+import { startServer } from "./server.ts";
+import { stopSignal } from "./stop_signal.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Serves until a signal comes. */

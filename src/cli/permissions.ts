@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { hasCache } from "../assembly/cache_rules.ts";
 import { referencesOf } from "../config/credentials.ts";
 import type { Config } from "../config/schema.ts";
+import { hostAndPort } from "../runtime/address.ts";
 import { libraryPath } from "../vectors/usearch.ts";
 
 /** The flags for `deno run` with which `config`, read from `file`, can be served. */
@@ -121,11 +122,6 @@ export function serveCommand(
     ...flags,
   ]
     .map(quoted).join(" ");
-}
-
-/** `host:port`, with brackets around an IPv6 address. */
-export function hostAndPort(host: string, port: number): string {
-  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
 /** Where a backend is reached: the host and port of its URL. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isLoopback } from "../runtime/address.ts";
 import { systemClock } from "../runtime/clock.ts";
 import { createLog } from "../telemetry/log.ts";
 import { VERSION } from "../version.ts";
@@ -10,7 +11,8 @@ import { type Options, textOption } from "./arguments.ts";
 import { openCachePorts } from "./cache_ports.ts";
 import { createLineWriter } from "./line_writer.ts";
 import { CONFIG_FILE, loadSecrets, readConfig, withAddresses } from "./read_config.ts";
-import { startServer, stopSignal } from "./server.ts";
+import { startServer } from "./server.ts";
+import { stopSignal } from "./stop_signal.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Serves until a signal comes; 0 once everything has been drained. */
@@ -47,8 +49,4 @@ export async function serve(options: Options, terminal: Terminal): Promise<numbe
   await server.stop();
   log.info("stopped");
   return 0;
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || host.startsWith("127.");
 }

@@ -10,15 +10,13 @@
  *
  * @module
  */
-import process from "node:process";
 import type { Config } from "../config/schema.ts";
 import { createGateway, type Gateway, type GatewayPorts } from "../gateway.ts";
 import { VERSION } from "../version.ts";
-import { type Listener, listenForClients, listenForOperators } from "./listener.ts";
+import type { HttpListener } from "../runtime/http_listener.ts";
+import { processReaders } from "../runtime/process_readers.ts";
+import { listenForClients, listenForOperators } from "./listener.ts";
 import type { LoadedConfig } from "./read_config.ts";
-
-/** What the system says when it wants the process to end. */
-export type StopSignal = "SIGINT" | "SIGTERM";
 
 /** A gateway that serves. */
 export interface Server {
@@ -54,7 +52,7 @@ export function startServer(
   const { config } = loaded;
   const gateway = createGateway(config, { ...portsFor(loaded, writeLog), ...opened });
   const clients = listenForClients(gateway, config.listen);
-  let admin: Listener | null = null;
+  let admin: HttpListener | null = null;
   try {
     admin = startAdmin(config, gateway);
   } catch (error) {
@@ -88,7 +86,7 @@ function watchLag(gateway: Gateway): ReturnType<typeof setInterval> {
   }, LAG_EVERY_MS);
 }
 
-function startAdmin(config: Config, gateway: Gateway): Listener | null {
+function startAdmin(config: Config, gateway: Gateway): HttpListener | null {
   if (!config.admin.enabled) return null;
   return listenForOperators(gateway, config.admin);
 }
@@ -103,17 +101,7 @@ export function portsFor(
     caCertificates: loaded.caCertificates,
     writeLog,
     semconv: wantedSemconv(),
-    process: {
-      version: VERSION,
-      denoVersion: Deno.version.deno,
-      startSeconds: performance.timeOrigin / 1_000,
-      residentBytes: () => Deno.memoryUsage().rss,
-      heapBytes: () => Deno.memoryUsage().heapUsed,
-      cpuSeconds() {
-        const { user, system } = process.cpuUsage();
-        return (user + system) / 1e6;
-      },
-    },
+    process: { version: VERSION, ...processReaders },
   };
 }
 
@@ -126,24 +114,4 @@ function wantedSemconv(): GatewayPorts["semconv"] {
   const wanted = (Deno.env.get(variable) ?? "").split(",").map((word) => word.trim());
   if (wanted.includes("gen_ai_latest_experimental/dup")) return "both";
   return wanted.includes("gen_ai_latest_experimental") ? "latest" : "classic";
-}
-
-/**
- * Waits for a signal; from then on a second one ends the process at once.
- *
- * @returns The signal that came.
- */
-export function stopSignal(): Promise<StopSignal> {
-  const signals: readonly StopSignal[] = Deno.build.os === "windows"
-    ? ["SIGINT"]
-    : ["SIGINT", "SIGTERM"];
-  const first = Promise.withResolvers<StopSignal>();
-  let count = 0;
-  for (const signal of signals) {
-    Deno.addSignalListener(signal, () => {
-      if (++count > 1) Deno.exit(1);
-      first.resolve(signal);
-    });
-  }
-  return first.promise;
 }

@@ -9,8 +9,8 @@ import { type Simulator, startSimulator } from "../simulate/server.ts";
 import { didYouMean } from "../config/suggestion.ts";
 import { type Options, portOption, textOption, UsageError } from "./arguments.ts";
 import { CommandError, systemRefusal } from "./command_error.ts";
-import { hostAndPort } from "./permissions.ts";
-import { stopSignal } from "./server.ts";
+import { hostAndPort } from "../runtime/address.ts";
+import { stopSignal } from "./stop_signal.ts";
 import type { Terminal } from "./terminal.ts";
 
 const PORT = 9_001;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { EmbedError } from "../ports.ts";
-import { ManualClock } from "../runtime/server_fixture.ts";
+import { ManualClock } from "../runtime/manual_clock_fixture.ts";
 import { LocalModelError, ModelClient } from "./model_client.ts";
 import type { FromModel, ModelWorkerEvents, ToModel } from "./model_messages.ts";
 

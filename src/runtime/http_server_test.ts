@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Reply } from "../ports.ts";
 import { serveHttp } from "./http_server.ts";
 import { echo, Feed, RawClient, serve } from "./http_server_fixture.ts";
-import { ManualClock } from "./server_fixture.ts";
+import { ManualClock } from "./manual_clock_fixture.ts";
 
 function post(path: string, body: string, ...lines: readonly string[]): string {
   const head = [`POST ${path} HTTP/1.1`, "host: test", ...lines];

@@ -10,7 +10,6 @@ import { generateKeyPairSync, sign } from "node:crypto";
 import { once } from "node:events";
 import { createServer as createPlainServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
-import type { Clock } from "../ports.ts";
 
 /** The server's end of one connection. */
 export class Peer {
@@ -210,46 +209,4 @@ function der(tag: number, content: Uint8Array | readonly number[]): Buffer {
     ? [tag, 0x81, length]
     : [tag, 0x82, length >> 8, length & 255];
   return Buffer.concat([Buffer.from(header), bytes]);
-}
-
-/** A clock that stands still until it is told to move. */
-export class ManualClock implements Clock {
-  #nowMs = 0;
-  readonly #timers = new Set<{ readonly atMs: number; readonly run: () => void }>();
-
-  /** Milliseconds moved so far. */
-  nowMs(): number {
-    return this.#nowMs;
-  }
-
-  /** The same. */
-  wallMs(): number {
-    return this.#nowMs;
-  }
-
-  /** Runs `run` once the clock has been moved that far. */
-  after(delayMs: number, run: () => void): Disposable {
-    const timer = { atMs: this.#nowMs + delayMs, run };
-    this.#timers.add(timer);
-    return { [Symbol.dispose]: () => this.#timers.delete(timer) };
-  }
-
-  /** Moves, and runs what is due, in order. */
-  advance(ms: number): void {
-    const untilMs = this.#nowMs + ms;
-    for (;;) {
-      const due = [...this.#timers].filter((timer) => timer.atMs <= untilMs)
-        .sort((a, b) => a.atMs - b.atMs)[0];
-      if (due === undefined) break;
-      this.#timers.delete(due);
-      this.#nowMs = due.atMs;
-      due.run();
-    }
-    this.#nowMs = untilMs;
-  }
-
-  /** Timers waiting. */
-  get pending(): number {
-    return this.#timers.size;
-  }
 }

@@ -14,7 +14,8 @@ import {
   HEAD,
   readAll,
 } from "./conformance_fixture.ts";
-import { ManualClock, type Peer, type RawServer, serveRaw } from "./server_fixture.ts";
+import { ManualClock } from "./manual_clock_fixture.ts";
+import { type Peer, type RawServer, serveRaw } from "./server_fixture.ts";
 import { SocketUpstream, type SocketUpstreamOptions } from "./upstream_socket.ts";
 
 const OK = `${HEAD}content-length: 2\r\n\r\nok`;

@@ -14,7 +14,7 @@ import { createLocalModelEmbedder } from "../../src/embed/local_model.ts";
 import { LocalModelError } from "../../src/embed/model_client.ts";
 import { EmbedError, UpstreamError } from "../../src/ports.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
-import { ManualClock } from "../../src/runtime/server_fixture.ts";
+import { ManualClock } from "../../src/runtime/manual_clock_fixture.ts";
 import { SocketUpstream } from "../../src/runtime/upstream_socket.ts";
 import {
   type EmbeddingFault,

@@ -4,7 +4,7 @@
  * @module
  */
 import { StampOracle } from "../../kv_node/clock/stamps.ts";
-import { ManualClock } from "../../kv_node/edge/manual_clock_fixture.ts";
+import { ManualClock } from "../../src/runtime/manual_clock_fixture.ts";
 import type { Log, LogRecord } from "../../kv_node/ports.ts";
 import { MemoryDisk } from "../../kv_node/wal/memory_disk_fixture.ts";
 import { GroupEngine } from "../../kv_node/group/engine.ts";

@@ -9,10 +9,10 @@
  */
 import { KvError } from "../../kv_node/errors.ts";
 import { Watchers } from "../../kv_node/group/watchers.ts";
-import { bytesEqual, compareBytes } from "../../kv_node/keyspace/bytes.ts";
 import { spaceOf } from "../../kv_node/keyspace/spaces.ts";
 import { type LinkListener, serveLink } from "../../kv_node/link/listener.ts";
 import { LinkSession, type SessionOptions } from "../../kv_node/link/session.ts";
+import { SortedRows } from "../../kv_node/queue/database_fixture.ts";
 import { evaluate } from "../../kv_node/txn/evaluate.ts";
 import { checkCommand, checkRanges, checkWatchedKeys } from "../../kv_node/txn/limits.ts";
 import {
@@ -45,7 +45,7 @@ export class TableDatabase implements Database {
   /** Commits that were carried out. */
   commits = 0;
   readonly #number: number;
-  readonly #rows: Row[] = [];
+  readonly #rows = new SortedRows();
   readonly #watchers = new Watchers();
   #lastTime = 0n;
 
@@ -69,22 +69,13 @@ export class TableDatabase implements Database {
   /** See {@linkcode Database.read}. */
   read(ranges: readonly ReadRange[]): readonly (readonly Row[])[] {
     if (this.failure !== null) throw this.failure;
-    return ranges.map((range) => this.#scan(range));
+    return ranges.map((range) => this.#rows.scan(range, Date.now()));
   }
 
   /** See {@linkcode Database.write}. */
   async write(command: Command): Promise<Outcome> {
     if (this.failure !== null) throw this.failure;
-    const outcome = evaluate(this.#nextStamp(), command, {
-      get: (key) => this.#at(key),
-      put: (row) => {
-        const place = this.#place(row.key);
-        this.#rows.splice(place, this.#at(row.key) === null ? 0 : 1, row);
-      },
-      remove: (key) => {
-        if (this.#at(key) !== null) this.#rows.splice(this.#place(key), 1);
-      },
-    });
+    const outcome = evaluate(this.#nextStamp(), command, this.#rows);
     if (outcome.type === "committed") {
       this.commits++;
       this.#watchers.tell(command.mutations.map(({ key }) => key));
@@ -101,35 +92,6 @@ export class TableDatabase implements Database {
   /** See {@linkcode Database.watchPrefix}. */
   watchPrefix(prefix: Uint8Array, changed: () => void): Disposable {
     return this.#watchers.watchPrefix(prefix, changed);
-  }
-
-  #scan({ start, end, limit, reverse }: ReadRange): readonly Row[] {
-    const nowMs = Date.now();
-    const rows: Row[] = [];
-    const from = this.#place(start);
-    const to = this.#place(end);
-    for (let i = 0; i < to - from && rows.length < limit; i++) {
-      const row = this.#rows[reverse ? to - 1 - i : from + i];
-      if (row !== undefined && (row.expiresMs === null || row.expiresMs > nowMs)) rows.push(row);
-    }
-    return rows;
-  }
-
-  #at(key: Uint8Array): Row | null {
-    const row = this.#rows[this.#place(key)];
-    return row !== undefined && bytesEqual(row.key, key) ? row : null;
-  }
-
-  #place(key: Uint8Array): number {
-    let low = 0;
-    let high = this.#rows.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      const row = this.#rows[middle];
-      if (row !== undefined && compareBytes(row.key, key) < 0) low = middle + 1;
-      else high = middle;
-    }
-    return low;
   }
 
   /** Milliseconds in the high 46 bits, a counter below, as the real ones have. */

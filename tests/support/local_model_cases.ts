@@ -16,7 +16,7 @@ import type { ModelWorker, ToModel } from "../../src/embed/model_messages.ts";
 import { startModelWorker } from "../../src/embed/workers.ts";
 import { EmbedError } from "../../src/ports.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
-import { ManualClock } from "../../src/runtime/server_fixture.ts";
+import { ManualClock } from "../../src/runtime/manual_clock_fixture.ts";
 import { encodeModel, type ModelFiles, type TableModel, writeModel } from "./onnx_model.ts";
 
 const WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "hello", "red", "green", "blue", "##ish"];

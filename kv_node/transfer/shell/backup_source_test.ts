@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { systemClock } from "../../../src/runtime/clock.ts";
-import { ManualClock } from "../../edge/manual_clock_fixture.ts";
+import { ManualClock } from "../../../src/runtime/manual_clock_fixture.ts";
 import { KvError } from "../../errors.ts";
 import { openSqliteState } from "../../store/sqlite_state.ts";
 import { createStateWorker } from "../../store/workers.ts";

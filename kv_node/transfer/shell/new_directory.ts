@@ -18,6 +18,7 @@ import { openFolder } from "../../disk/folder.ts";
 import { LOCK_NAME, lockFolder } from "../../disk/folder_lock.ts";
 import { type Identity, IDENTITY_NAME, openIdentity } from "../../disk/identity.ts";
 import { DiskError } from "../../ports.ts";
+import { uuidBytes } from "../../uuid.ts";
 import { openLog } from "../../wal/open_log.ts";
 import { syncFolder } from "./new_file.ts";
 
@@ -106,8 +107,8 @@ export class NewDirectory implements Disposable {
 /** A node does not take a state without a log: it makes an empty one that follows on. */
 async function makeLog(folder: string, { cluster, node }: Identity): Promise<void> {
   const { log } = await openLog(openFolder(folder), {
-    clusterId: bytesOf(cluster),
-    nodeId: bytesOf(node),
+    clusterId: uuidBytes(cluster),
+    nodeId: uuidBytes(node),
     segmentBytes: SEGMENT_BYTES,
     isReserved: false,
     queueBytesMax: SEGMENT_BYTES,
@@ -115,11 +116,6 @@ async function makeLog(folder: string, { cluster, node }: Identity): Promise<voi
     onFatal: () => {}, // Nothing is appended.
   });
   await log.close();
-}
-
-/** The 16 bytes of a UUID. */
-function bytesOf(uuid: string): Uint8Array {
-  return Uint8Array.fromHex(uuid.replaceAll("-", ""));
 }
 
 /** @returns Whether an interrupted run left something. */

@@ -1,19 +1,12 @@
 /**
  * A listening address over HTTP/1.1 and HTTP/2.
  *
- * The runtime's own server, since stock clients of Deno KV speak HTTP/2 without
- * TLS from the first byte.
+ * The runtime's own server: for operators, where `@std/http` would stand, and for
+ * stock clients of Deno KV, which speak HTTP/2 without TLS from the first byte.
  *
  * @module
  */
-
-/** Where to listen. */
-export interface Address {
-  /** Host name or IP address. */
-  readonly host: string;
-  /** TCP port; 0 lets the system choose. */
-  readonly port: number;
-}
+import { type Address, hostAndPort } from "./address.ts";
 
 /** A listener at work. */
 export interface HttpListener {
@@ -48,9 +41,4 @@ export function listenHttp(
       clearTimeout(late);
     },
   };
-}
-
-/** `host:port`, with brackets around an IPv6 address. */
-export function hostAndPort(host: string, port: number): string {
-  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
 }

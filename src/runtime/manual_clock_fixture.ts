@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Clock } from "../../src/ports.ts";
+import type { Clock } from "../ports.ts";
 
 interface Timer {
   readonly atMs: number;
@@ -16,7 +16,7 @@ export class ManualClock implements Clock {
   readonly #timers = new Set<Timer>();
 
   /** Starts at that time. */
-  constructor(nowMs: number) {
+  constructor(nowMs = 0) {
     this.#nowMs = nowMs;
   }
 
