@@ -101,7 +101,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "kv_node/txn": [...KV_COMMON, "kv_node/ports.ts", "kv_node/clock", "kv_node/values"],
   "kv_node/wal": [...KV_COMMON, "kv_node/ports.ts"],
   "kv_node/disk": [...KV_COMMON, "kv_node/ports.ts"],
-  "kv_node/store": [...KV_COMMON, "kv_node/ports.ts", "src/ports.ts"],
+  "kv_node/store": [...KV_COMMON, "kv_node/ports.ts", "kv_node/keyspace", "src/ports.ts"],
   "kv_node/group": [
     ...KV_COMMON,
     "kv_node/ports.ts",

@@ -40,3 +40,8 @@ export function startsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {
   }
   return true;
 }
+
+/** Whether nothing lies between two byte strings: `next` is `bytes` and a zero byte. */
+export function isNextTo(bytes: Uint8Array, next: Uint8Array): boolean {
+  return next.length === bytes.length + 1 && next[bytes.length] === 0 && startsWith(next, bytes);
+}

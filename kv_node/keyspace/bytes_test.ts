@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { bytesEqual, compareBytes, startsWith } from "./bytes.ts";
+import { bytesEqual, compareBytes, isNextTo, startsWith } from "./bytes.ts";
 
 const anyBytes = fc.uint8Array({ maxLength: 6, max: 3 });
 
@@ -22,5 +22,16 @@ Deno.test("startsWith agrees with comparing the front", () => {
   fc.assert(fc.property(anyBytes, anyBytes, (bytes, prefix) => {
     const front = bytes.subarray(0, prefix.length);
     assert.equal(startsWith(bytes, prefix), compareBytes(front, prefix) === 0);
+  }));
+});
+
+Deno.test("isNextTo is true where nothing lies between", () => {
+  fc.assert(fc.property(anyBytes, anyBytes, (bytes, other) => {
+    const next = Uint8Array.of(...bytes, 0);
+    assert.ok(isNextTo(bytes, next));
+    assert.ok(!isNextTo(bytes, bytes));
+    assert.ok(!isNextTo(bytes, Uint8Array.of(...next, 0)));
+    assert.ok(!isNextTo(bytes, Uint8Array.of(...bytes, 1)));
+    assert.equal(isNextTo(bytes, other), compareBytes(next, other) === 0);
   }));
 });

@@ -40,6 +40,7 @@ export const STATE_CONFORMANCE: readonly StateCase[] = [
   { name: "replaces and removes rows, and counts them", run: countsRows },
   { name: "scans in the order of bytes, from start to before end", run: scansInOrder },
   { name: "scans as many rows as asked for past those that expired", run: scansPastExpired },
+  { name: "reads one key as the range of that key", run: readsOneKey },
   { name: "lists what expired, earliest first", run: listsExpired },
   { name: "shows a transaction its own writes", run: showsOwnWrites },
   { name: "changes nothing if a transaction throws", run: rollsBack },
@@ -135,6 +136,23 @@ async function scansPastExpired(open: () => State): Promise<void> {
   assert.deepEqual(places(49, 2, false), [0, 1]);
   assert.deepEqual(places(51, 100, false), [99, 199, 299]);
   assert.notEqual(state.get(keyOf(0)), null);
+  await state.close();
+}
+
+async function readsOneKey(open: () => State): Promise<void> {
+  const state = open();
+  const longer = new Uint8Array([...keyOf(1), 0]);
+  state.transact(positionOf(1), (writer) => {
+    writer.put(rowOf(1, { expiresMs: 50 }));
+    writer.put({ ...rowOf(2), key: longer });
+  });
+  const range = { start: keyOf(1), end: longer, limit: 1, reverse: false };
+  for (const reverse of [false, true]) {
+    assert.deepEqual(state.scan({ ...range, reverse }, 49), [rowOf(1, { expiresMs: 50 })]);
+    assert.deepEqual(state.scan({ ...range, reverse }, 50), []);
+    assert.deepEqual(state.scan({ ...range, reverse, limit: 0 }, 49), []);
+    assert.deepEqual(state.scan({ ...range, reverse, start: keyOf(3) }, 49), []);
+  }
   await state.close();
 }
 
