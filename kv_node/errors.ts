@@ -25,6 +25,7 @@ export const KV_STATUS = {
   starting: 503,
   stopping: 503,
   disk_full: 503,
+  outcome_unknown: 503,
   overloaded: 503,
 } as const;
 

@@ -13,10 +13,11 @@
  * @module
  */
 import { randomBytes } from "node:crypto";
+import { relative } from "node:path";
 import type { Clock, Reply, ServerRequest } from "../src/ports.ts";
 import { type Address, hostAndPort } from "../src/runtime/address.ts";
-import { fetchResponse, serverRequest } from "../src/runtime/fetch_adapter.ts";
 import { type HttpListener, listenHttp } from "../src/runtime/http_listener.ts";
+import { type HttpServer, serveHttp } from "../src/runtime/http_server.ts";
 import { VERSION } from "../src/version.ts";
 import { createKvAdmin } from "./admin/admin.ts";
 import type { NodePhase, NodeStatus } from "./admin/status.ts";
@@ -31,9 +32,10 @@ import {
   type Storage,
 } from "./assembly/storage.ts";
 import { Upkeep } from "./assembly/upkeep.ts";
-import { refusalReply } from "./edge/reply.ts";
+import { refusalReply, textReply } from "./edge/reply.ts";
 import { KvError } from "./errors.ts";
 import { type LinkListener, serveLink } from "./link/listener.ts";
+import { StateError } from "./store/state_error.ts";
 import { BackupSource } from "./transfer/shell/backup_source.ts";
 
 /** How a node is run. */
@@ -60,6 +62,10 @@ export interface NodeOptions {
   readonly segmentBytes: number;
   /** Commits that may wait, in bytes. */
   readonly waitingBytesMax: number;
+  /** Most connections over HTTP, and as many links. */
+  readonly connectionsMax: number;
+  /** How long a connection over HTTP stays open without a request, in milliseconds. */
+  readonly idleMs: number;
   /** Time. */
   readonly clock: Clock;
   /** Told what happens. */
@@ -74,7 +80,9 @@ export type NodeEvent =
   /** It cannot go on. */
   | { readonly type: "failed"; readonly error: unknown };
 
-const CONNECTIONS_MAX = 10_000;
+const HEAD_BYTES_MAX = 16_384;
+/** More than there can be watches on a node, lest those of one client leave no room for the rest. */
+const STREAMS_MAX = 1_024;
 const WAITING_COMMITS_MAX = 65_536;
 const HOLD_MS = 3_000;
 const RETRY_MS = 500;
@@ -89,13 +97,14 @@ export class KvNode {
   readonly #options: NodeOptions;
   readonly #access: NodeAccess;
   readonly #metrics: NodeMetrics;
-  readonly #http: HttpListener;
+  readonly #http: HttpServer;
   readonly #link: LinkListener;
   readonly #admin: HttpListener;
   readonly #backups = new BackupSource();
   readonly #startedMs: number;
   #phase: NodePhase = "starting";
   #replayed = 0;
+  readonly #damaged = new Set<string>();
   #storage: Storage | null = null;
   #service: Service | null = null;
   #upkeep: Upkeep | null = null;
@@ -122,14 +131,24 @@ export class KvNode {
       authorized: (bearer) => this.#access.isOwner(bearer),
     });
     using opened = new DisposableStack();
-    this.#http = listenHttp(listen, async (request) => {
-      return fetchResponse(await this.#answer(serverRequest(request)));
+    this.#http = serveHttp({
+      host: listen.host,
+      port: listen.port,
+      clock,
+      connectionsMax: options.connectionsMax,
+      idleMs: options.idleMs,
+      headBytesMax: HEAD_BYTES_MAX,
+      http2: { streamsMax: STREAMS_MAX },
+      handle: (request) => this.#answer(request),
+      refuse: (status, message) => {
+        return this.#service?.edge.refuse(status, message) ?? textReply(status, message);
+      },
     });
     opened.defer(() => void this.#http.stop(0));
     this.#link = serveLink({
       hostname: link.host,
       port: link.port,
-      connectionsMax: CONNECTIONS_MAX,
+      connectionsMax: options.connectionsMax,
       openSession: (output) => this.#serving().openSession(output),
       onFault: (error) => this.#problem("link", error),
     });
@@ -210,6 +229,7 @@ export class KvNode {
       replayed: this.#replayed,
       writesRefused: refusal?.message ?? null,
       diskFull,
+      damagedFiles: [...this.#damaged],
       waitingCommits: storage?.data.waiting ?? 0,
       waitingBytes: storage?.data.waitingBytes ?? 0,
       logSegments: log?.segments ?? 0,
@@ -262,6 +282,7 @@ export class KvNode {
       onSync: (report) => record.synced(report),
       onBatch: (figures) => record.batch(figures),
       onFatal: (error) => this.#fail(error),
+      onDamage: (path, error) => this.#damage(path, error),
     }).then((storage) => {
       record.replayed(storage.replay);
       onEvent({ type: "replayed", report: storage.replay });
@@ -276,7 +297,9 @@ export class KvNode {
     // In this order: see `BackupSource`.
     const paths = [DATA_GROUP, META_GROUP].map((group) => states.get(group)?.path ?? "");
     const { clock } = this.#options;
-    return this.#backups.stream({ cluster, node, program: VERSION, worker, paths, clock });
+    const onUnreadable = (path: string, error: unknown) => this.#damage(path, error);
+    const origin = { cluster, node, program: VERSION, worker, paths, clock, onUnreadable };
+    return this.#backups.stream(origin);
   }
 
   #answer(request: ServerRequest): Promise<Reply> {
@@ -299,6 +322,14 @@ export class KvNode {
   #fail(error: unknown): void {
     this.#phase = "failed";
     this.#options.onEvent({ type: "failed", error });
+  }
+
+  /** A state file that cannot be read in a place: told once, for each read finds it anew. */
+  #damage(path: string, error: unknown): void {
+    const file = relative(this.#options.folder, path);
+    if (this.#damaged.has(file)) return;
+    if (error instanceof StateError && error.kind === "damaged") this.#damaged.add(file);
+    this.#problem("state", error);
   }
 
   #problem(what: string, error: unknown): void {

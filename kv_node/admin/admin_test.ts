@@ -14,6 +14,7 @@ const STATUS: NodeStatus = {
   replayed: 1,
   writesRefused: null,
   diskFull: false,
+  damagedFiles: [],
   waitingCommits: 2,
   waitingBytes: 2_048,
   logSegments: 3,
@@ -75,6 +76,9 @@ Deno.test("createKvAdmin() shows how the node is, as a page and as JSON", async 
     assert.ok(page.includes(text), text);
   }
   assert.ok(!page.includes("<full>"));
+  assert.ok(!page.includes("Damaged"));
+  const hurt = (await (await stage({ damagedFiles: ["state/1.db"] })).call("GET", "/")).text;
+  assert.match(hurt, /class="state bad".*[^]*Damaged: state\/1\.db\. What is damaged there is not/);
   assert.equal((await call("GET", "/status")).json.groups[0].rows, 12);
   assert.equal((await call("GET", "/metrics")).text, "a_metric 1\n");
 });

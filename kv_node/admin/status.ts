@@ -41,6 +41,8 @@ export interface NodeStatus {
   readonly writesRefused: string | null;
   /** Whether that is for want of room on the disk. */
   readonly diskFull: boolean;
+  /** State files in which something damaged was found since the start. */
+  readonly damagedFiles: readonly string[];
   /** Commits that wait for the disk. */
   readonly waitingCommits: number;
   /** Bytes of them. */

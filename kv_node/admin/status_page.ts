@@ -24,9 +24,10 @@ td.n, th.n { text-align: right; font-variant-numeric: tabular-nums }
 
 /** The page of a node. */
 export function statusPage(status: NodeStatus): string {
-  const { phase, writesRefused } = status;
-  const isWell = phase === "serving" && writesRefused === null;
-  const tone = isWell ? "good" : phase === "failed" || writesRefused !== null ? "bad" : "busy";
+  const { phase, writesRefused, damagedFiles } = status;
+  const isHurt = writesRefused !== null || damagedFiles.length > 0;
+  const isWell = phase === "serving" && !isHurt;
+  const tone = isWell ? "good" : phase === "failed" || isHurt ? "bad" : "busy";
   const says = writesRefused === null ? phase : `${phase}, reads only`;
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="2">
@@ -34,6 +35,7 @@ export function statusPage(status: NodeStatus): string {
 <title>Weir KV: ${escaped(says)}</title><style>${STYLE}</style></head><body>
 <h1>Weir KV <span class="state ${tone}" role="status">${escaped(says)}</span></h1>
 ${writesRefused === null ? "" : `<p><strong>${escaped(writesRefused)}</strong></p>`}
+${damagedFiles.length === 0 ? "" : `<p><strong>${escaped(damageText(status))}</strong></p>`}
 ${table(factsOf(status))}
 <h2>Groups</h2>
 ${groupTable(status)}
@@ -42,6 +44,11 @@ ${groupTable(status)}
 <a href="/databases">databases</a> · <a href="/readyz">readiness</a></p>
 </body></html>
 `;
+}
+
+function damageText({ damagedFiles }: NodeStatus): string {
+  return `Damaged: ${damagedFiles.join(", ")}. What is damaged there is not served; restore a ` +
+    "backup, or use kv salvage.";
 }
 
 function factsOf(status: NodeStatus): ReadonlyArray<readonly [string, string]> {

@@ -5,8 +5,8 @@
  */
 import { processReaders } from "../../src/runtime/process_readers.ts";
 import { type Exposition, renderMetrics } from "../../src/telemetry/exposition.ts";
+import { MetricList } from "../../src/telemetry/metric_list.ts";
 import { registerProcessMetrics } from "../../src/telemetry/process_metrics.ts";
-import { Registry } from "../../src/telemetry/prometheus.ts";
 import { VERSION } from "../../src/version.ts";
 import type { NodeStatus } from "../admin/status.ts";
 import { createKvMetrics, type KvMetrics, type KvSources } from "../telemetry/kv_metrics.ts";
@@ -24,12 +24,13 @@ export function createNodeMetrics(
   status: () => NodeStatus,
   queues: KvSources["queues"],
 ): NodeMetrics {
-  const registry = new Registry();
+  const metrics = new MetricList();
   let seen: NodeStatus | null = null;
   const now = (): NodeStatus => seen ??= status();
-  const record = createKvMetrics(registry, {
+  const record = createKvMetrics(metrics, {
     ready: () => now().phase === "serving",
     diskFull: () => now().diskFull,
+    damagedFiles: () => now().damagedFiles.length,
     waiting: () => ({ commits: now().waitingCommits, bytes: now().waitingBytes }),
     states: () => now().groups,
     progress: () =>
@@ -44,12 +45,12 @@ export function createNodeMetrics(
     databases: () => now().databases,
     queues,
   });
-  registerProcessMetrics(registry, { version: VERSION, ...processReaders });
+  registerProcessMetrics(metrics, { version: VERSION, ...processReaders });
   return {
     record,
     render(accept) {
       seen = null;
-      return renderMetrics(registry, accept);
+      return renderMetrics(metrics, accept);
     },
   };
 }

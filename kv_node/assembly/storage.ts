@@ -17,16 +17,19 @@ import { StampOracle } from "../clock/stamps.ts";
 import { openFolder } from "../disk/folder.ts";
 import { lockFolder } from "../disk/folder_lock.ts";
 import { type Identity, openIdentity } from "../disk/identity.ts";
+import { KvError } from "../errors.ts";
 import { type BatchFigures, GroupEngine, type GroupLimits } from "../group/engine.ts";
 import { Keeper } from "../group/keeper.ts";
 import { Replay, ReplayError } from "../group/replay.ts";
-import type { Disk } from "../ports.ts";
+import { type Disk, DiskError } from "../ports.ts";
 import { openSqliteState, type SqliteState } from "../store/sqlite_state.ts";
+import { StateError } from "../store/state_error.ts";
 import type { StateWorker } from "../store/worker_client.ts";
 import { createStateWorker } from "../store/workers.ts";
 import { uuidBytes } from "../uuid.ts";
 import type { SegmentLog, SyncReport } from "../wal/log.ts";
 import { openLog } from "../wal/open_log.ts";
+import { removeIfThere, RESERVE_NAME } from "../wal/spare_segments.ts";
 
 /** The group of databases and tokens. */
 export const META_GROUP = 0;
@@ -56,6 +59,8 @@ export interface StorageOptions {
   readonly onBatch: (figures: BatchFigures) => void;
   /** Called when nothing may be trusted any more; the process has to end. */
   readonly onFatal: (error: unknown) => void;
+  /** Called for each read that found a state file damaged; all but that row is served. */
+  readonly onDamage?: (path: string, error: unknown) => void;
 }
 
 /** What was found when storage was opened. */
@@ -99,6 +104,16 @@ export interface Storage {
  * @throws {DiskError} `denied` if another process has it, and if the disk fails.
  */
 export async function openStorage(options: StorageOptions): Promise<Storage> {
+  try {
+    return await openOnce(options, false);
+  } catch (error) {
+    if (!(error instanceof DiskError) || error.kind !== "full") throw error;
+    // What the log holds has to be applied before anything can be read.
+    return await openOnce(options, true);
+  }
+}
+
+async function openOnce(options: StorageOptions, isFull: boolean): Promise<Storage> {
   const { folder, clock } = options;
   const [walFolder, stateFolder] = [join(folder, "wal"), join(folder, "state")];
   Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -108,6 +123,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
   for (const path of [walFolder, stateFolder]) {
     Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
   }
+  if (isFull) removeIfThere(openFolder(walFolder), RESERVE_NAME);
   const worker = createStateWorker(stateFolder, { clock });
   opened.defer(() => worker.close());
   const states = new Map<number, SqliteState>();
@@ -205,7 +221,7 @@ async function syncFile(disk: Disk, name: string): Promise<void> {
 
 function engineOf(
   group: number,
-  { clock, limits, onBatch, onFatal }: StorageOptions,
+  { clock, limits, onBatch, onFatal, onDamage }: StorageOptions,
   log: SegmentLog,
   groups: ReadonlyMap<number, GroupPart>,
 ): GroupEngine | undefined {
@@ -214,5 +230,21 @@ function engineOf(
   // Alone there is one leader for good, and one term.
   const term = Math.max(1, part.state.applied.term);
   const report = group === DATA_GROUP ? { onBatch } : {};
-  return new GroupEngine({ ...part, ...report, group, term, log, clock, limits, onFatal });
+  const onUnreadable = (error: unknown): unknown => {
+    if (!(error instanceof StateError) || error.kind !== "damaged") return error;
+    onDamage?.(part.state.path, error);
+    return unreadable(error);
+  };
+  const parts = { ...part, ...report, group, term, log, clock, limits };
+  return new GroupEngine({ ...parts, onFatal, onUnreadable });
+}
+
+/** What a client is told; where the file is, is told in the log of the node. */
+function unreadable(cause: StateError): KvError {
+  return new KvError(
+    "internal",
+    "Cannot read: something that was asked for is damaged on the disk of this node; its log " +
+      "names the file",
+    { cause },
+  );
 }

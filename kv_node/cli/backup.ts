@@ -10,12 +10,13 @@ import type { Terminal } from "../../src/cli/terminal.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
 import { VERSION } from "../../src/version.ts";
 import { sizeText } from "../admin/size_text.ts";
+import type { NodeStatus } from "../admin/status.ts";
 import { DATA_GROUP, META_GROUP } from "../assembly/storage.ts";
 import { BackupCheck } from "../transfer/backup_check.ts";
 import type { BackupManifest } from "../transfer/backup_format.ts";
 import { backupOf } from "../transfer/shell/backup_source.ts";
 import { NewFile } from "../transfer/shell/new_file.ts";
-import { openAdmin } from "./admin_client.ts";
+import { type AdminClient, openAdmin } from "./admin_client.ts";
 import { attempt } from "./failures.ts";
 import { countText, secondsSince } from "./figures.ts";
 import { openStopped } from "./stopped_node.ts";
@@ -58,7 +59,7 @@ async function fromNode(options: Options, file: string): Promise<Written> {
   const permissions = `${admin.permission} --allow-read and --allow-write for the file's folder`;
   return await attempt({ what: `Cannot write ${file}`, permissions }, async () => {
     const body = await admin.stream("/backup");
-    return await write(file, unbroken(body));
+    return await write(file, unbroken(body, () => damagedFiles(admin)));
   });
 }
 
@@ -106,6 +107,7 @@ async function write(file: string, pieces: AsyncIterable<Uint8Array>): Promise<W
 /** A stream whose breaking off is told in words. */
 async function* unbroken(
   body: ReadableStream<Uint8Array>,
+  damaged: () => Promise<readonly string[]>,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const reader = body.getReader();
   for (;;) {
@@ -113,10 +115,23 @@ async function* unbroken(
     try {
       piece = await reader.read();
     } catch (cause) {
-      const message = "Cannot back up: the node broke off; nothing was kept";
-      throw new CommandError(message, { cause });
+      const files = await damaged();
+      const why = files.length === 0
+        ? "the node broke off; its log may say why"
+        : `${files.join(" and ")} of the node cannot be read: damaged, see its log`;
+      throw new CommandError(`Cannot back up: ${why}; nothing was kept`, { cause });
     }
     if (piece.done) return;
     yield piece.value;
+  }
+}
+
+/** State files that a node knows to be damaged; none if it does not say. */
+async function damagedFiles(admin: AdminClient): Promise<readonly string[]> {
+  try {
+    const status = await admin.call("GET", "/status") as Partial<NodeStatus>;
+    return status.damagedFiles ?? [];
+  } catch {
+    return [];
   }
 }

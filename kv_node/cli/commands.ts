@@ -79,6 +79,14 @@ const COMMANDS: readonly CommandSpec<KvCommandName>[] = [
         placeholder: "N",
         description: "Commits that may wait for the disk, in bytes. Default: 67108864",
       },
+      "connections-max": {
+        placeholder: "N",
+        description: "Most connections of clients, and as many links. Default: 10000",
+      },
+      "idle-seconds": {
+        placeholder: "N",
+        description: "A connection of KV Connect without a request is closed. Default: 75",
+      },
     },
   },
   {

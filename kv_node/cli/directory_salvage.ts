@@ -1,7 +1,7 @@
 /**
  * Makes a new data directory of what can be read of a damaged one.
  *
- * Of each group: the rows of its state, then the entries of the log that follow on
+ * Of each group: the rows of its state that are as they were written, then the entries of the log that follow on
  * them, one by one, up to the first that is missing: an entry's checks and sums
  * mean something only on what all entries before it have left. If the state cannot
  * be opened, the entries that there are begin on nothing, which is told.
@@ -38,6 +38,11 @@ export interface SalvagedGroup {
   readonly rowsLost: number;
   /** Whether the old state opened; if not, the new one has what the log tells alone. */
   readonly hasState: boolean;
+  /**
+   * Whether it said how far the log was in it; if not, entries of the log may have been
+   * applied twice, or left out.
+   */
+  readonly isPositionCertain: boolean;
   /** The last entry in the new state. */
   readonly lastIndex: number;
   /** Entries that were applied from the log. */
@@ -70,6 +75,7 @@ interface Salvaging {
   readonly state: SqliteState;
   readonly oracle: StampOracle;
   readonly saved: SavedState;
+  readonly isPositionCertain: boolean;
   readonly missing: EntryGap[];
   /** The next entry that follows on; `null` while it may be any. */
   next: number | null;
@@ -142,6 +148,7 @@ function takeState(
     state,
     oracle: new StampOracle(group, applied?.stamp ?? null),
     saved,
+    isPositionCertain: old.isPositionCertain,
     missing: [],
     next: applied === null ? null : applied.index + 1,
     applied: 0,
@@ -247,12 +254,14 @@ function numbersIn(state: SqliteState): number[] {
 }
 
 function reportOf(salvaging: Salvaging): SalvagedGroup {
-  const { group, state, saved, missing, applied, leftOut, isEndUnknown } = salvaging;
+  const { group, state, saved, isPositionCertain } = salvaging;
+  const { missing, applied, leftOut, isEndUnknown } = salvaging;
   return {
     group,
     rows: state.size().rows,
     rowsLost: saved.lost,
     hasState: saved.applied !== null,
+    isPositionCertain,
     lastIndex: state.applied.index,
     applied,
     missing,

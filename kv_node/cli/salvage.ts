@@ -58,8 +58,15 @@ function linesOfLoss({ groups, renamed }: SalvageOutcome): string[] {
 }
 
 function lossOf(salvaged: SalvagedGroup): string[] {
-  const { group, rowsLost, hasState, missing, leftOut, lastIndex, isEndUnknown } = salvaged;
+  const { group, rowsLost, hasState, isPositionCertain } = salvaged;
+  const { missing, leftOut, lastIndex, isEndUnknown } = salvaged;
   const lines: string[] = [];
+  if (!isPositionCertain) {
+    lines.push(
+      `group ${group}: how far the log was in the state is damaged; entries of the log may be ` +
+        "applied twice, or left out",
+    );
+  }
   if (!hasState) lines.push(`group ${group}: the state is lost; the log alone was read`);
   if (rowsLost > 0) lines.push(`group ${group}: ${countText(rowsLost, "row")} of the state`);
   for (const { fromIndex, toIndex } of missing) {

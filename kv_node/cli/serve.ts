@@ -11,13 +11,17 @@ import { hostAndPort, isLoopback } from "../../src/runtime/address.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
 import { createLog, type Log } from "../../src/telemetry/log.ts";
 import { VERSION } from "../../src/version.ts";
+import { KvError } from "../errors.ts";
 import { DiskError } from "../ports.ts";
 import { KvNode, type NodeEvent, type NodeOptions } from "../node.ts";
+import { StateError } from "../store/state_error.ts";
 import { addressOption, choiceOption, countOption, tokenOption } from "./options.ts";
 
 const DATABASES_MAX = 1_024;
 const SEGMENT_BYTES = 64 * 1_048_576;
 const WAITING_BYTES = 64 * 1_048_576;
+const CONNECTIONS_MAX = 10_000;
+const IDLE_SECONDS = 75;
 
 /** Runs a node; 0 after it was told to end, 1 if it could not go on. */
 export async function serve(options: Options, terminal: Terminal): Promise<number> {
@@ -74,6 +78,8 @@ function optionsFrom(options: Options, onEvent: (event: NodeEvent) => void): Nod
     mayCreate: choiceOption(options, "create-databases", ["yes", "no"]) !== "no",
     segmentBytes: countOption(options, "segment-bytes", SEGMENT_BYTES),
     waitingBytesMax: countOption(options, "waiting-bytes", WAITING_BYTES),
+    connectionsMax: countOption(options, "connections-max", CONNECTIONS_MAX),
+    idleMs: countOption(options, "idle-seconds", IDLE_SECONDS) * 1_000,
     clock: systemClock,
     onEvent,
   };
@@ -96,6 +102,10 @@ function startFailure(folder: string, error: unknown): unknown {
   const why = systemRefusal(error, `--allow-read=${folder},kv_node --allow-write=${folder}`);
   if (why !== null) {
     return new CommandError(`Cannot use ${folder}: ${why}`, { cause: error });
+  }
+  // A row that the node needs in order to begin; the state error names the file.
+  if (error instanceof KvError && error.cause instanceof StateError) {
+    return new CommandError(error.cause.message, { cause: error });
   }
   const isExpected = error instanceof DiskError ||
     (error instanceof Error && EXPECTED.has(error.name));

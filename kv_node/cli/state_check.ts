@@ -1,9 +1,6 @@
 /**
  * Reads the state of a group from end to end: pages and indexes as SQLite checks
- * them, and every row for what no node would have written.
- *
- * SQLite keeps no checksums of its pages, so a bit that was turned inside a value
- * does not show; the log and backups have checksums over everything.
+ * them, the checksum of every row, and every row for what no node would have written.
  *
  * @module
  */
@@ -12,9 +9,9 @@ import { createProgress } from "../../src/cli/progress.ts";
 import { META_GROUP } from "../assembly/storage.ts";
 import { compareStamps } from "../clock/stamps.ts";
 import { partsOfSpace } from "../keyspace/spaces.ts";
-import { problemsOf, readMeta, type StateMeta } from "../store/state_file.ts";
+import { readMeta, type StateMeta } from "../store/state_file.ts";
+import { problemsOf } from "../store/state_report.ts";
 import { StateError, stateFailure } from "../store/state_error.ts";
-import { rowsOf } from "../store/state_table.ts";
 import { ENCODING_LE64, type Row, STAMP_BYTES } from "../types.ts";
 
 /** A state that was read. */
@@ -25,7 +22,6 @@ export interface StateFindings {
   readonly problems: readonly string[];
 }
 
-const PROBLEMS_MAX = 20;
 const LE64_BYTES = 8;
 
 /** Reads a state; the file is not changed, nor the ones beside it. */
@@ -36,9 +32,8 @@ export function checkState(path: string, group: number): StateFindings {
     connection = new DatabaseSync(path, { readOnly: true });
     meta = readMeta(connection, path);
     if (meta === null) return { meta, problems: ["it is empty"] };
-    const problems = [...problemsOf(connection, path).problems];
+    const problems = [...checkRows(connection, path, meta)];
     if (meta.group !== group) problems.push(`it is of group ${meta.group}`);
-    if (problems.length === 0) checkRows(connection, meta, problems);
     return { meta, problems };
   } catch (error) {
     const failure = stateFailure(error, `Cannot read ${path}`);
@@ -49,17 +44,13 @@ export function checkState(path: string, group: number): StateFindings {
   }
 }
 
-function checkRows(connection: DatabaseSync, meta: StateMeta, problems: string[]): void {
+function checkRows(connection: DatabaseSync, path: string, meta: StateMeta): readonly string[] {
   const progress = createProgress(`reading group ${meta.group}`, meta.rows);
   try {
-    let number = 0;
-    for (const row of rowsOf(connection)) {
-      number++;
-      const why = rowFault(row, meta);
-      if (why !== null) problems.push(`row ${number} in the order of keys: ${why}`);
-      if (problems.length >= PROBLEMS_MAX) return;
+    return problemsOf(connection, path, (row) => {
       progress.step(1);
-    }
+      return rowFault(row, meta);
+    }).problems;
   } finally {
     progress.end();
   }

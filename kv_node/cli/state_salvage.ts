@@ -10,16 +10,12 @@ import { DatabaseSync } from "node:sqlite";
 import { basename, join } from "node:path";
 import { Buffer } from "node:buffer";
 import type { AppliedPosition, StateWriter } from "../ports.ts";
-import { readingOf } from "../store/sql_connection.ts";
 import { StateError, stateFailure } from "../store/state_error.ts";
-import { problemsOf, readMeta, type StateMeta } from "../store/state_file.ts";
-import type { Encoding, Row } from "../types.ts";
+import { readMetaUnchecked, type StateMeta } from "../store/state_file.ts";
+import { problemsOf } from "../store/state_report.ts";
+import { rowsOfDamaged } from "../store/state_table.ts";
+import type { Row } from "../types.ts";
 import { rowFault } from "./state_check.ts";
-
-/** A row as SQLite gives it. */
-type EntryTuple = readonly [Uint8Array, Uint8Array, Encoding, number | null, Uint8Array];
-
-const ROWS = "SELECT key, stamp, encoding, expires, value FROM entry ORDER BY key";
 
 /** What came of a state. */
 export interface SavedState {
@@ -27,7 +23,10 @@ export interface SavedState {
   readonly applied: AppliedPosition | null;
   /** Rows that were taken over. */
   readonly rows: number;
-  /** Rows that could not be read, or make no sense; 0 where nobody knows how many there were. */
+  /**
+   * Rows that could not be read, are not as they were written, or make no sense; 0 where
+   * nobody knows how many there were.
+   */
   readonly lost: number;
 }
 
@@ -36,20 +35,28 @@ export class SalvagedState implements Disposable {
   readonly #connection: DatabaseSync | null;
   readonly #meta: StateMeta | null;
   readonly #problems: string[];
+  /** Whether what it says of itself is as it was written. */
+  readonly isPositionCertain: boolean;
 
   /** Copies a state into a folder of its own, and opens it as far as that goes. */
   constructor(path: string, scratch: string, group: number) {
     this.#problems = [];
     let connection: DatabaseSync | null = null;
     let meta: StateMeta | null = null;
+    let isCertain = true;
     try {
       const copy = join(scratch, basename(path));
       Deno.copyFileSync(path, copy);
       copyIfThere(`${path}-wal`, `${copy}-wal`);
       connection = new DatabaseSync(copy);
-      meta = readMeta(connection, path);
+      const found = readMetaUnchecked(connection, path);
+      meta = found?.meta ?? null;
+      isCertain = found?.isIntact !== false;
       if (meta === null) this.#problems.push("it is empty");
-      else if (meta.group !== group) {
+      else if (!isCertain) {
+        meta = plausible(connection, meta, group);
+        this.#problems.push("what it says of itself is not as it was written");
+      } else if (meta.group !== group) {
         this.#problems.push(`it is of group ${meta.group}`);
         meta = null;
       } else this.#problems.push(...problemsOf(connection, path).problems);
@@ -61,6 +68,7 @@ export class SalvagedState implements Disposable {
     }
     this.#connection = connection;
     this.#meta = meta;
+    this.isPositionCertain = isCertain;
   }
 
   /** How far the log was in it; `null` if it does not open. */
@@ -85,10 +93,10 @@ export class SalvagedState implements Disposable {
       writer.put(row);
       rows++;
     };
-    const end = readUntilDamage(connection, ROWS, (row) => take(row));
+    const end = readUntilDamage(connection, "forward", (row) => take(row));
     if (end !== null) {
       // From the other side, up to what was read already.
-      readUntilDamage(connection, `${ROWS} DESC`, (row) => {
+      readUntilDamage(connection, "backward", (row) => {
         if (end.lastKey !== null && Buffer.compare(row.key, end.lastKey) <= 0) return false;
         take(row);
       });
@@ -104,24 +112,47 @@ export class SalvagedState implements Disposable {
   }
 }
 
-/** @returns `null` if all was read, else where it ended. */
+/**
+ * Reads rows, and passes over those that are not as they were written.
+ *
+ * @returns `null` if all was read, else where it ended.
+ */
 function readUntilDamage(
   connection: DatabaseSync,
-  sql: string,
+  direction: "forward" | "backward",
   take: (row: Row) => boolean | void,
 ): { readonly lastKey: Uint8Array | null } | null {
   let lastKey: Uint8Array | null = null;
   try {
-    for (const tuple of readingOf(connection, sql).iterate()) {
-      const [key, stamp, encoding, expiresMs, data] = tuple as EntryTuple;
-      if (take({ key, stamp, encoding, expiresMs, data }) === false) return null;
-      lastKey = key;
+    for (const row of rowsOfDamaged(connection, "state", direction)) {
+      if (row === null) continue;
+      if (take(row) === false) return null;
+      lastKey = row.key;
     }
     return null;
   } catch (error) {
     if (!(stateFailure(error, "Cannot read state") instanceof StateError)) throw error;
     return { lastKey };
   }
+}
+
+/** What to go by where a state says things of itself that were not written. */
+function plausible(connection: DatabaseSync, meta: StateMeta, group: number): StateMeta {
+  let last: Uint8Array | null = null;
+  let rows = 0;
+  const look = ({ stamp }: Row): void => {
+    rows++;
+    if (last === null || Buffer.compare(stamp, last) > 0) last = stamp;
+  };
+  const end = readUntilDamage(connection, "forward", look);
+  if (end !== null) readUntilDamage(connection, "backward", look);
+  const { term, index } = meta.applied;
+  const applied = { term: saneOr(term, 1), index: saneOr(index, 1), stamp: last };
+  return { ...meta, group, applied, rows };
+}
+
+function saneOr(value: number, otherwise: number): number {
+  return Number.isSafeInteger(value) && value > 0 ? value : otherwise;
 }
 
 function whyUnreadable(error: unknown, path: string): string | null {

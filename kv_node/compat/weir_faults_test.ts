@@ -264,6 +264,8 @@ Deno.test("WeirStore waits for a node that is starting, and tells what it refuse
 
   node.database.failure = new KvError("disk_full", "Cannot commit: full");
   assert.equal(await kindOf(store.set(["a"], 1)), "unavailable");
+  node.database.failure = new KvError("outcome_unknown", "Cannot commit yet: full");
+  assert.equal(await kindOf(store.set(["a"], 1)), "outcome_unknown");
   node.database.failure = new KvError("internal", "Cannot answer: broken");
   assert.equal(await kindOf(store.set(["a"], 1)), "outcome_unknown");
   assert.equal(await kindOf(store.get(["a"])), "unavailable");

@@ -12,6 +12,11 @@
  * so that disk and CPU work at the same time. Checks are evaluated when a command
  * is applied, in the order of the log: nothing lies between looking and writing.
  *
+ * A read over a damaged row is refused, and everything else goes on: one row is no
+ * reason to take away all others. A commit that is in the log and cannot be applied for
+ * such a row ends the node: entries are applied in order, and leaving one out would make
+ * another state of the same log.
+ *
  * One node is leader and only voter of its groups here; what is logged already
  * says group, term and index.
  *
@@ -44,6 +49,12 @@ export interface GroupParts {
   readonly limits: GroupLimits;
   /** Called when it cannot go on: what it holds in memory is not to be trusted. */
   readonly onFatal: (error: unknown) => void;
+  /**
+   * Given what a read of the state threw, says what the client is to be told. If that is
+   * a `KvError`, one row cannot be read and others can: the group goes on. Unless given,
+   * the client gets what was thrown.
+   */
+  readonly onUnreadable?: (error: unknown) => unknown;
   /** Is told of each batch. */
   readonly onBatch?: (batch: BatchFigures) => void;
 }
@@ -149,10 +160,18 @@ export class GroupEngine {
     return Math.max(this.#parts.clock.wallMs(), this.#parts.oracle.lastMs);
   }
 
-  /** Reads ranges, all as of one moment. */
+  /**
+   * Reads ranges, all as of one moment.
+   *
+   * @throws {KvError} `internal` if a row of them is damaged on the disk.
+   */
   read(ranges: readonly ReadRange[]): readonly (readonly Row[])[] {
     const { nowMs } = this;
-    return ranges.map((range) => this.#parts.state.scan(range, nowMs));
+    try {
+      return ranges.map((range) => this.#parts.state.scan(range, nowMs));
+    } catch (error) {
+      throw this.#unreadable(error);
+    }
   }
 
   /**
@@ -162,7 +181,12 @@ export class GroupEngine {
    */
   propose(command: Command): Promise<Outcome> {
     if (this.#refusal !== null) return Promise.reject(this.#refusal);
-    const early = this.#earlyConflict(command);
+    let early: Outcome | null;
+    try {
+      early = this.#earlyConflict(command);
+    } catch (error) {
+      return Promise.reject(this.#unreadable(error));
+    }
     if (early !== null) return Promise.resolve(early);
     const sizeBytes = sizeOf(command);
     const { commandBytesMax, waitingMax, waitingBytesMax } = this.#parts.limits;
@@ -198,11 +222,28 @@ export class GroupEngine {
   /** Proposes the deletion of what has expired; returns how many keys that were. */
   async sweep(): Promise<number> {
     if (this.#refusal !== null) return 0;
-    const keys = this.#parts.state.expired(this.nowMs, SWEEP_KEYS_MAX);
+    const { nowMs } = this;
+    const keys = this.#parts.state.expired(nowMs, SWEEP_KEYS_MAX)
+      .filter((key) => this.#mayExpire(key, nowMs));
     if (keys.length === 0) return 0;
     const mutations = keys.map((key) => ({ type: "expire", key } as const));
     await this.propose({ checks: [], mutations });
     return keys.length;
+  }
+
+  /**
+   * Whether the row itself says that its time has passed. One that cannot be read stays:
+   * nobody asked for it, and an entry over it could never be applied.
+   */
+  #mayExpire(key: Uint8Array, nowMs: number): boolean {
+    try {
+      const expiresMs = this.#parts.state.get(key)?.expiresMs ?? null;
+      return expiresMs !== null && expiresMs <= nowMs;
+    } catch (error) {
+      const told = this.#unreadable(error);
+      if (told instanceof KvError) return false;
+      throw told;
+    }
   }
 
   /** Calls `changed` after each commit that touched one of the keys. */
@@ -246,7 +287,7 @@ export class GroupEngine {
       const mayGoOn = this.#failed === null;
       // The disk goes on while this batch is applied.
       const next: Logging | null = mayGoOn && this.#gathered.length > 0 ? this.#beginBatch() : null;
-      if (!mayGoOn || (isLogged && !await this.#isApplied(batch))) {
+      if (!mayGoOn || (isLogged && !await this.#isApplied(batch, next?.batch ?? []))) {
         this.#giveUp(next?.batch ?? []);
         this.#giveUp(this.#takeGathered());
         break;
@@ -301,8 +342,12 @@ export class GroupEngine {
     }
   }
 
-  /** Applies a batch, as soon as there is room for it; `false` if that will not be. */
-  async #isApplied(batch: readonly Entry[]): Promise<boolean> {
+  /**
+   * Applies a batch, as soon as there is room for it; `false` if that will not be.
+   *
+   * @param behind The batch that the log has got since; what comes later is refused meanwhile.
+   */
+  async #isApplied(batch: readonly Entry[], behind: readonly Entry[]): Promise<boolean> {
     for (;;) {
       try {
         this.#apply(batch);
@@ -319,7 +364,7 @@ export class GroupEngine {
         "disk_full",
         "Cannot commit: the disk is full; reads go on, and writes when there is room again",
       );
-      await this.#retryLater(batch);
+      await this.#retryLater([...batch, ...behind]);
       if (this.#stopped !== null) {
         this.#giveUp(batch);
         return false;
@@ -328,10 +373,11 @@ export class GroupEngine {
   }
 
   /** Waits before a full disk is tried again. What is in the log will be applied, answered or not. */
-  async #retryLater(batch: readonly Entry[]): Promise<void> {
+  async #retryLater(logged: readonly Entry[]): Promise<void> {
     const { clock, limits } = this.#parts;
-    const late = batch.filter(({ sinceMs }) => clock.nowMs() - sinceMs >= limits.holdMs);
-    this.#giveUp(late);
+    for (const { sinceMs, fail } of logged) {
+      if (clock.nowMs() - sinceMs >= limits.holdMs) fail(keptWaiting());
+    }
     const retried = Promise.withResolvers<void>();
     using _timer = clock.after(limits.retryMs, retried.resolve);
     this.#retry = retried.resolve;
@@ -366,6 +412,11 @@ export class GroupEngine {
     onBatch({ commands: batch.length, bytes, seconds, outcomes: counts });
   }
 
+  #unreadable(error: unknown): unknown {
+    const { onUnreadable } = this.#parts;
+    return onUnreadable === undefined ? error : onUnreadable(error);
+  }
+
   #giveUp(proposals: readonly Proposal[]): void {
     for (const { fail } of proposals) fail(this.#refusal);
   }
@@ -375,6 +426,14 @@ export class GroupEngine {
     this.#refusal = this.#failed;
     this.#parts.onFatal(error);
   }
+}
+
+/** Not `disk_full`, which says that nothing was carried out: this commit will be, after a restart too. */
+function keptWaiting(): KvError {
+  return new KvError(
+    "outcome_unknown",
+    "Cannot commit yet: the disk is full; what is in the log already follows when there is room",
+  );
 }
 
 /** A writer that also tells which keys were touched. */

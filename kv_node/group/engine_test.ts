@@ -4,7 +4,7 @@ import { ManualClock } from "../../src/runtime/manual_clock_fixture.ts";
 import { stampMs, StampOracle } from "../clock/stamps.ts";
 import { KvError } from "../errors.ts";
 import type { Log, LogRecord } from "../ports.ts";
-import { type Command, ENCODING_BYTES, type Mutation, type Outcome } from "../types.ts";
+import { type Command, ENCODING_BYTES, type Mutation, type Outcome, type Row } from "../types.ts";
 import { MemoryDisk } from "../wal/memory_disk_fixture.ts";
 import { GroupEngine, SWEEP_KEYS_MAX } from "./engine.ts";
 
@@ -45,7 +45,45 @@ interface Stage {
   readonly fatal: unknown[];
 }
 
-function stage(limits: { waitingMax?: number; waitingBytesMax?: number } = {}): Stage {
+/** A stage whose state cannot read the rows that are named. */
+function damagedStage(): Stage & { readonly damage: (name: string) => void } {
+  const damaged = new Set<string>();
+  const found = stage({
+    onUnreadable: (cause) => new KvError("internal", "Cannot read: on purpose", { cause }),
+  });
+  const { state } = found;
+  const refuse = (row: Row | null): Row | null => {
+    if (row !== null && damaged.has(row.key.toHex())) throw new Error("damaged");
+    return row;
+  };
+  const [get, scan, transact] = [state.get, state.scan, state.transact];
+  state.get = (key) => refuse(get.call(state, key));
+  state.scan = (range, nowMs) => {
+    const rows = scan.call(state, range, nowMs);
+    rows.forEach(refuse);
+    return rows;
+  };
+  // Putting a row needs no reading in the real one.
+  state.transact = (position, run) => {
+    transact.call(state, position, (writer) =>
+      run({
+        ...writer,
+        put: (row) => {
+          damaged.delete(row.key.toHex());
+          writer.put(row);
+        },
+      }));
+  };
+  return { ...found, damage: (name) => void damaged.add(key(name).toHex()) };
+}
+
+interface StageOptions {
+  readonly waitingMax?: number;
+  readonly waitingBytesMax?: number;
+  readonly onUnreadable?: (error: unknown) => unknown;
+}
+
+function stage(limits: StageOptions = {}): Stage {
   const [log, state, clock] = [
     new HeldLog(),
     openMemoryState(new MemoryDisk()),
@@ -63,6 +101,7 @@ function stage(limits: { waitingMax?: number; waitingBytesMax?: number } = {}): 
       retryMs: 500,
     },
     onFatal: (error) => void fatal.push(error),
+    ...(limits.onUnreadable === undefined ? {} : { onUnreadable: limits.onUnreadable }),
   });
   return { log, state, clock, engine, fatal };
 }
@@ -152,7 +191,8 @@ Deno.test("GroupEngine applies what is logged as soon as there is room, answered
     clock.advance(500);
     await turns();
   }
-  assert.equal(early.outcome, "disk_full");
+  // Told apart from a refusal, after which nothing is carried out.
+  assert.equal(early.outcome, "outcome_unknown");
   state.isFull = false;
   clock.advance(500);
   await turns();
@@ -162,6 +202,27 @@ Deno.test("GroupEngine applies what is logged as soon as there is room, answered
   await turns();
   await log.end();
   assert.equal(later.outcome, "committed");
+});
+
+Deno.test("GroupEngine leaves nobody waiting for room who came before it was known to be needed", async () => {
+  const { log, state, clock, engine } = stage();
+  state.isFull = true;
+  const first = follow(engine.propose(setting("a")));
+  await turns();
+  const behind = follow(engine.propose(setting("b")));
+  await log.end();
+  assert.equal(engine.refusal?.code, "disk_full");
+  await log.end();
+  for (let ms = 0; ms < 4_000; ms += 500) {
+    clock.advance(500);
+    await turns();
+  }
+  // Both are in the log, and nobody knows when they will be applied.
+  assert.deepEqual([first.outcome, behind.outcome], ["outcome_unknown", "outcome_unknown"]);
+  state.isFull = false;
+  clock.advance(500);
+  await turns();
+  assert.ok(state.get(key("a")) !== null && state.get(key("b")) !== null);
 });
 
 Deno.test("GroupEngine ends on any other failure and acknowledges nothing more", async () => {
@@ -259,6 +320,52 @@ Deno.test("GroupEngine sweeps what has expired, and reads never show it", async 
   assert.equal(await swept, 1);
   assert.equal(state.get(key("a")), null);
   assert.ok(SWEEP_KEYS_MAX > 1);
+});
+
+Deno.test("GroupEngine refuses what reads over a damaged row, and goes on", async () => {
+  const { log, state, clock, engine, damage } = damagedStage();
+  engine.propose({ checks: [], mutations: [set("a", clock.wallMs() + 100), set("b")] });
+  engine.propose({ checks: [], mutations: [set("c", clock.wallMs() + 100)] });
+  await turns();
+  await log.end();
+  damage("a");
+  const range = { start: key(""), end: key("z"), limit: 10, reverse: false };
+  assert.throws(() => engine.read([range]), {
+    name: "KvError",
+    message: "Cannot read: on purpose",
+  });
+  assert.equal(engine.read([{ ...range, start: key("b") }])[0]?.length, 2);
+  const checking = { checks: [{ key: key("a"), stamp: null }], mutations: [set("d")] };
+  await assert.rejects(engine.propose(checking), { message: "Cannot read: on purpose" });
+  assert.equal(log.batches.length, 1, "it is not in the log, where it could not be applied");
+
+  clock.advance(100);
+  const swept = engine.sweep();
+  await turns();
+  await log.end();
+  assert.equal(await swept, 1);
+  assert.equal(state.get(key("c")), null);
+  assert.equal(await engine.sweep(), 0);
+
+  const healed = follow(engine.propose(setting("a")));
+  await turns();
+  await log.end();
+  assert.equal(healed.outcome, "committed");
+});
+
+Deno.test("GroupEngine ends if a commit in the log cannot be applied for a damaged row", async () => {
+  const { log, engine, fatal, damage } = damagedStage();
+  engine.propose(setting("a"));
+  await turns();
+  await log.end();
+  damage("a");
+  const first = follow(engine.propose(setting("b")));
+  const checking = { checks: [{ key: key("a"), stamp: null }], mutations: [set("c")] };
+  const second = follow(engine.propose(checking)); // Something is under way: no early answer.
+  await turns();
+  await log.end();
+  assert.deepEqual([first.outcome, second.outcome], ["stopping", "stopping"]);
+  assert.deepEqual(fatal.map(String), ["Error: damaged"]);
 });
 
 Deno.test("GroupEngine never reads at a time before a stamp it gave", async () => {

@@ -142,7 +142,7 @@ export class SqliteState implements State {
     this.#connection = connection;
     this.#parts = parts;
     this.#applied = meta.applied;
-    this.#table = new StateTable(connection);
+    this.#table = new StateTable(connection, { path, cluster: meta.cluster, group: meta.group });
     this.#writer = new RowWriter(this.#table, meta.rows);
     this.#begin = connection.prepare("BEGIN IMMEDIATE");
     this.#commit = connection.prepare("COMMIT");
@@ -161,7 +161,7 @@ export class SqliteState implements State {
     try {
       return this.#table.get(key);
     } catch (error) {
-      throw this.#failure(error, "Cannot read state");
+      throw this.#failure(error, `Cannot read ${this.path}`);
     }
   }
 
@@ -175,7 +175,7 @@ export class SqliteState implements State {
       }
       return this.#table.scan(range, nowMs);
     } catch (error) {
-      throw this.#failure(error, "Cannot read state");
+      throw this.#failure(error, `Cannot read ${this.path}`);
     }
   }
 
@@ -184,7 +184,7 @@ export class SqliteState implements State {
     try {
       return this.#table.expired(nowMs, limit);
     } catch (error) {
-      throw this.#failure(error, "Cannot read state");
+      throw this.#failure(error, `Cannot read ${this.path}`);
     }
   }
 
@@ -216,7 +216,7 @@ export class SqliteState implements State {
       writer.abandon(rowsBefore);
       // A full disk may have rolled it back already.
       if (this.#connection.isOpen && this.#connection.isTransaction) this.#rollback.run();
-      throw this.#failure(error, "Cannot write state");
+      throw this.#failure(error, `Cannot write ${this.path}`);
     }
   }
 

@@ -14,7 +14,7 @@ export type StateFailure =
   | "missing" // there is no such file
   | "foreign" // not a state at all, or one of another cluster or group
   | "format" // written by a newer version
-  | "damaged" // SQLite found its file in disorder
+  | "damaged" // its file is not as it was written
   | "busy" // another process has it
   | "worker" // the worker that was to do it ended
   | "closed";
@@ -55,7 +55,12 @@ const FILE_FAILURES: ReadonlyArray<readonly [string, StateFailure, string]> = [
  * @returns The error itself where it is none of SQLite's.
  */
 export function stateFailure(error: unknown, action: string): unknown {
-  if (!(error instanceof Error) || !isSqlite(error)) return error;
+  if (!(error instanceof Error)) return error;
+  if (isOutOfRange(error)) {
+    const why = "a number in it is longer than any that was written";
+    return new StateError("damaged", `${action}: ${why}`, { cause: error });
+  }
+  if (!isSqlite(error)) return error;
   for (const [words, kind, why] of DISK_FAILURES) {
     if (error.message.includes(words)) {
       return new DiskError(kind, `${action}: ${why}`, { cause: error });
@@ -72,4 +77,9 @@ export function stateFailure(error: unknown, action: string): unknown {
 /** Whether a failure came out of SQLite. */
 function isSqlite(error: Error): boolean {
   return "code" in error && error.code === "ERR_SQLITE_ERROR";
+}
+
+/** Whether `node:sqlite` read an integer that JavaScript has no number for. */
+function isOutOfRange(error: Error): boolean {
+  return "code" in error && error.code === "ERR_OUT_OF_RANGE";
 }

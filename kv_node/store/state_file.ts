@@ -3,18 +3,29 @@
  * the log is in it.
  *
  * The number of rows is kept beside the applied position, in the same
- * transaction: counting a large table would hold up every start.
+ * transaction: counting a large table would hold up every start. A checksum covers
+ * all of it: from a wrong position a start would apply entries twice, or leave some out.
+ *
+ * Format 2 has checksums. Format 1, without them, was never released: it is refused
+ * like any other that is not known, and nothing converts it.
  *
  * @module
  */
 import type { AppliedPosition } from "../ports.ts";
-import { numberOf, readingOf, type SqlConnection } from "./sql_connection.ts";
-import { StateError, stateFailure } from "./state_error.ts";
+import {
+  numberOf,
+  readingOf,
+  type SqlConnection,
+  type SqlValue,
+  wideReadingOf,
+} from "./sql_connection.ts";
+import { identitySeed, metaChecksum } from "./state_checksum.ts";
+import { StateError } from "./state_error.ts";
 
 /** "WEIR" in the header of the file. */
 const APPLICATION_ID = 0x57454952;
 /** Version of the schema. */
-const STATE_FORMAT = 1;
+const STATE_FORMAT = 2;
 
 /** First version of SQLite in which a checkpoint beside a writer loses nothing (its wal.html). */
 const SQLITE_VERSION_MIN = [3, 51, 3] as const;
@@ -25,6 +36,7 @@ const SCHEMA = `
     stamp BLOB NOT NULL,
     encoding INTEGER NOT NULL,
     expires INTEGER,
+    checksum INTEGER NOT NULL,
     value BLOB NOT NULL
   ) WITHOUT ROWID, STRICT;
   CREATE TABLE meta (
@@ -34,7 +46,8 @@ const SCHEMA = `
     term INTEGER NOT NULL,
     log_index INTEGER NOT NULL,
     stamp BLOB,
-    entries INTEGER NOT NULL
+    entries INTEGER NOT NULL,
+    checksum INTEGER NOT NULL
   ) STRICT;
 `;
 
@@ -50,14 +63,6 @@ export interface StateIdentity {
   readonly group: number;
 }
 
-/** A state that was read from end to end. */
-export interface StateReport {
-  /** Rows that were read. */
-  readonly rows: number;
-  /** What is wrong with it, in words; nothing if empty. */
-  readonly problems: readonly string[];
-}
-
 /** What the file says of itself. */
 export interface StateMeta extends StateIdentity {
   /** The last entry in it. */
@@ -66,8 +71,8 @@ export interface StateMeta extends StateIdentity {
   readonly rows: number;
 }
 
-/** The row of `meta`, in the order in which it is read. */
-type MetaTuple = readonly [string, number, number, number, Uint8Array | null, number];
+/** The row of `meta`, in the order in which it is read; of a damaged one it may be anything. */
+type MetaTuple = readonly [SqlValue, SqlValue, SqlValue, SqlValue, SqlValue, SqlValue, SqlValue];
 
 /**
  * Makes the tables in a file that has none, or checks whose they are; the file
@@ -110,8 +115,8 @@ export function createTables(connection: SqlConnection, meta: StateMeta): void {
   connection.exec(`PRAGMA user_version = ${STATE_FORMAT}`);
   connection.exec(SCHEMA);
   const { term, index, stamp } = meta.applied;
-  connection.prepare("INSERT INTO meta VALUES (1, ?, ?, ?, ?, ?, ?)")
-    .run(meta.cluster, meta.group, term, index, stamp, meta.rows);
+  connection.prepare("INSERT INTO meta VALUES (1, ?, ?, ?, ?, ?, ?, ?)")
+    .run(meta.cluster, meta.group, term, index, stamp, meta.rows, checksumOfMeta(meta));
 }
 
 /** Makes the index by expiry: last, where many rows are written at once. */
@@ -124,9 +129,23 @@ export function createIndex(connection: SqlConnection): void {
  *
  * @param path For messages.
  * @returns `null` for an empty file.
- * @throws {StateError} If it is not a state that this version can read.
+ * @throws {StateError} If it is not a state that this version can read, or damaged.
  */
 export function readMeta(connection: SqlConnection, path: string): StateMeta | null {
+  const found = readMetaUnchecked(connection, path);
+  if (found === null || found.isIntact) return found?.meta ?? null;
+  const help = "restore a backup, or use `kv salvage`";
+  throw new StateError(
+    "damaged",
+    `Cannot open ${path}: what it says of itself is not as it was written; ${help}`,
+  );
+}
+
+/** What a file says of itself, true or not: for whoever saves what there is. */
+export function readMetaUnchecked(
+  connection: SqlConnection,
+  path: string,
+): { readonly meta: StateMeta; readonly isIntact: boolean } | null {
   const applicationId = numberOf(connection, "PRAGMA application_id");
   if (applicationId !== APPLICATION_ID) {
     const tables = numberOf(connection, "SELECT count(*) FROM sqlite_schema");
@@ -137,15 +156,31 @@ export function readMeta(connection: SqlConnection, path: string): StateMeta | n
   if (format !== STATE_FORMAT) {
     throw new StateError("format", `Cannot open ${path}: unknown format ${format}`);
   }
-  const found = readingOf(
+  const found = wideReadingOf(
     connection,
-    "SELECT cluster, replication_group, term, log_index, stamp, entries FROM meta",
+    "SELECT cluster, replication_group, term, log_index, stamp, entries, checksum FROM meta",
   ).get() as MetaTuple | undefined;
   if (found === undefined) {
     throw new StateError("damaged", `Cannot open ${path}: it does not say what it is of`);
   }
-  const [cluster, group, term, index, stamp, rows] = found;
-  return { cluster, group, applied: { term, index, stamp }, rows };
+  const [cluster, group, term, index, stamp, rows, checksum] = found;
+  const meta: StateMeta = {
+    cluster: String(cluster),
+    group: Number(group),
+    applied: {
+      term: Number(term),
+      index: Number(index),
+      stamp: stamp instanceof Uint8Array ? stamp : null,
+    },
+    rows: Number(rows),
+  };
+  const isIntact = (stamp === null || stamp instanceof Uint8Array) &&
+    Number(checksum) === checksumOfMeta(meta);
+  return { meta, isIntact };
+}
+
+function checksumOfMeta({ cluster, group, applied, rows }: StateMeta): number {
+  return metaChecksum(identitySeed(cluster, group), applied, rows);
 }
 
 /**
@@ -164,28 +199,5 @@ export function requireSqlite(connection: SqlConnection): void {
       const wanted = SQLITE_VERSION_MIN.join(".");
       throw new StateError("format", `Cannot use SQLite ${version}: ${wanted} or later is needed`);
     }
-  }
-}
-
-/**
- * Reads everything: all pages and indexes, as SQLite checks them, and that the
- * rows are as many as the file says.
- *
- * @throws {StateError} If it is no state at all.
- */
-export function problemsOf(connection: SqlConnection, path: string): StateReport {
-  connection.exec("BEGIN");
-  const meta = readMeta(connection, path);
-  try {
-    const found = readingOf(connection, "PRAGMA integrity_check(20)").all() as [string][];
-    const problems = found.map(([text]) => text).filter((text) => text !== "ok");
-    if (problems.length > 0 || meta === null) return { rows: 0, problems };
-    const rows = numberOf(connection, "SELECT count(*) FROM entry");
-    if (rows === meta.rows) return { rows, problems };
-    return { rows, problems: [`it holds ${rows} rows and says ${meta.rows}`] };
-  } catch (error) {
-    const failure = stateFailure(error, `Cannot read ${path}`);
-    if (failure instanceof StateError) return { rows: 0, problems: [failure.message] };
-    throw failure;
   }
 }

@@ -101,7 +101,7 @@ export class StateInstaller {
     const { cluster, group } = options;
     const applied = { term: 0, index: 0, stamp: null };
     createTables(this.#connection, { cluster, group, applied, rows: 0 });
-    this.#table = new StateTable(this.#connection);
+    this.#table = new StateTable(this.#connection, { path: this.#newPath, cluster, group });
   }
 
   /**

@@ -15,7 +15,8 @@ import type { CheckpointProgress } from "./checkpointer.ts";
 import { STATE_FILES } from "./sqlite_state.ts";
 import { StateError, stateFailure } from "./state_error.ts";
 import { type InstalledState, StateInstaller } from "./state_installer.ts";
-import { problemsOf, readMeta, type StateReport } from "./state_file.ts";
+import { readMeta } from "./state_file.ts";
+import { problemsOf, type StateReport } from "./state_report.ts";
 import { rowsOf } from "./state_table.ts";
 import { type FromWorker, sentError, type ToWorker } from "./worker_messages.ts";
 
@@ -95,7 +96,7 @@ function beginSnapshot(session: number, path: string): SnapshotHeader {
     if (meta === null) throw new StateError("foreign", `Cannot read ${path}: it is empty`);
     const { cluster, group, applied, rows } = meta;
     const header = { cluster, group, applied, rows };
-    readings.set(session, { connection, chunks: encodeSnapshot(header, rowsOf(connection)) });
+    readings.set(session, { connection, chunks: encodeSnapshot(header, rowsOf(connection, path)) });
     return header;
   } catch (error) {
     connection.close();

@@ -13,7 +13,7 @@ import type { SnapshotChunk } from "./snapshot_encoder.ts";
 import type { SnapshotHeader } from "./snapshot_format.ts";
 import type { Checkpointer, CheckpointProgress } from "./checkpointer.ts";
 import type { InstalledState, InstallOptions, InstallProgress } from "./state_installer.ts";
-import type { StateReport } from "./state_file.ts";
+import type { StateReport } from "./state_report.ts";
 import {
   type FromWorker,
   receivedError,

@@ -9,7 +9,7 @@ import type { SnapshotChunk } from "./snapshot_encoder.ts";
 import type { CheckpointProgress } from "./checkpointer.ts";
 import { StateError, type StateFailure } from "./state_error.ts";
 import type { InstalledState, InstallOptions, InstallProgress } from "./state_installer.ts";
-import type { StateReport } from "./state_file.ts";
+import type { StateReport } from "./state_report.ts";
 
 /** Every task: what is asked, and what is answered. */
 export interface Tasks {

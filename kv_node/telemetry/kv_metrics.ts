@@ -6,8 +6,13 @@
  *
  * @module
  */
-import { Gauge, type Registry } from "../../src/telemetry/prometheus.ts";
-import { declareHistograms, declareNumbers } from "../../src/telemetry/series.ts";
+import type { MetricSample } from "../../src/telemetry/exposition.ts";
+import {
+  declareHistograms,
+  declareNumbers,
+  declareReadings,
+  type MetricRegistry,
+} from "../../src/telemetry/series.ts";
 
 /** What clients ask for. */
 export type KvOperation =
@@ -30,6 +35,8 @@ export interface KvSources {
   ready(): boolean;
   /** Whether the disk has no room for writes. */
   diskFull(): boolean;
+  /** State files in which something damaged was found. */
+  damagedFiles(): number;
   /** Commits that wait, and their bytes. */
   waiting(): { readonly commits: number; readonly bytes: number };
   /** Rows and bytes of each group's state. */
@@ -100,7 +107,7 @@ const LIMITS: ReadonlySet<string> = new Set([
 ]);
 
 /** Declares a node's metrics. */
-export function createKvMetrics(registry: Registry, sources: KvSources): KvMetrics {
+export function createKvMetrics(registry: MetricRegistry, sources: KvSources): KvMetrics {
   declareGauges(registry, sources);
   const counter = (name: string, help: string, labelNames: readonly string[] = []) =>
     declareNumbers(registry, "counter", { name, help, labelNames });
@@ -156,7 +163,7 @@ export function createKvMetrics(registry: Registry, sources: KvSources): KvMetri
   };
 }
 
-function declareTimes(registry: Registry) {
+function declareTimes(registry: MetricRegistry) {
   const histogram = (name: string, help: string, bounds: readonly number[]) =>
     declareHistograms(registry, { name, help, labelNames: [] }, bounds).of({});
   return {
@@ -180,27 +187,22 @@ function declareTimes(registry: Registry) {
   };
 }
 
-function declareGauges(registry: Registry, sources: KvSources): void {
+function declareGauges(registry: MetricRegistry, sources: KvSources): void {
   type Put = (value: number, labels?: Record<string, string>) => void;
-  const gauge = (name: string, help: string, read: (put: Put) => void, labelNames?: string[]) =>
-    void new Gauge({
-      name,
-      help,
-      registers: [registry],
-      labelNames: labelNames ?? [],
-      collect() {
-        this.reset();
-        // Without it a gauge that has no source now would say 0.
-        if (labelNames === undefined) this.remove();
-        read((value, labels) => labels === undefined ? this.set(value) : this.set(labels, value));
-      },
+  const gauge = (name: string, help: string, read: (put: Put) => void) =>
+    declareReadings(registry, "gauge", { name, help }, () => {
+      const samples: MetricSample[] = [];
+      read((value, labels = {}) => samples.push({ value, labels }));
+      return samples;
     });
-  const group = ["group"];
   gauge("weir_kv_ready", "1 while reads and writes are served.", (put) => {
     put(sources.ready() ? 1 : 0);
   });
   gauge("weir_kv_disk_full", "1 while the disk has no room for writes.", (put) => {
     put(sources.diskFull() ? 1 : 0);
+  });
+  gauge("weir_kv_damaged_files", "State files found damaged since the start.", (put) => {
+    put(sources.damagedFiles());
   });
   gauge("weir_kv_waiting_commits", "Commits that wait for the log.", (put) => {
     put(sources.waiting().commits);
@@ -210,16 +212,16 @@ function declareGauges(registry: Registry, sources: KvSources): void {
   });
   gauge("weir_kv_state_rows", "Rows of the applied state.", (put) => {
     for (const state of sources.states()) put(state.rows, { group: String(state.group) });
-  }, group);
+  });
   gauge("weir_kv_state_bytes", "Bytes of the applied state on disk.", (put) => {
     for (const state of sources.states()) put(state.bytes, { group: String(state.group) });
-  }, group);
+  });
   gauge("weir_kv_applied_index", "Last applied entry.", (put) => {
     for (const { group, applied } of sources.progress()) put(applied, { group: String(group) });
-  }, group);
+  });
   gauge("weir_kv_durable_index", "Last entry that needs no log any more.", (put) => {
     for (const { group, durable } of sources.progress()) put(durable, { group: String(group) });
-  }, group);
+  });
   gauge("weir_kv_wal_segments", "Segments of the log.", (put) => put(sources.log().segments));
   gauge("weir_kv_wal_bytes", "Bytes of the log's segments.", (put) => put(sources.log().bytes));
   gauge("weir_kv_watches", "Open watches.", (put) => put(sources.watches()));
@@ -233,7 +235,7 @@ function declareGauges(registry: Registry, sources: KvSources): void {
     for (const state of ["due", "delayed", "leased", "dead"] as const) {
       put(queues[state], { state });
     }
-  }, ["state"]);
+  });
   gauge("weir_kv_queue_oldest_due_seconds", "Wait of the message that waits longest.", (put) => {
     const queues = sources.queues();
     if (queues !== null) put(queues.oldestDueSeconds);

@@ -5,6 +5,7 @@ import { createKvMetrics, type KvSources } from "./kv_metrics.ts";
 const SOURCES: KvSources = {
   ready: () => true,
   diskFull: () => false,
+  damagedFiles: () => 1,
   waiting: () => ({ commits: 1, bytes: 2 }),
   states: () => [{ group: 0, rows: 3, bytes: 4 }],
   progress: () => [{ group: 0, applied: 9, durable: 5 }],
@@ -44,6 +45,7 @@ Deno.test("createKvMetrics() writes what was recorded, under closed labels", asy
       'weir_kv_limit_refused_total{limit="valueBytesMax"} 1',
       'weir_kv_limit_refused_total{limit="other"} 1',
       "weir_kv_expired_total 3",
+      "weir_kv_damaged_files 1",
       'weir_kv_queue_total{event="dead"} 2',
       'weir_kv_queue_messages{state="leased"} 3',
       "weir_kv_queue_oldest_due_seconds 5",

@@ -110,7 +110,10 @@ async function mendSeal(disk: Disk, { sealedBatch }: RecoveredLog): Promise<void
   const { sequence, start, end } = sealedBatch;
   const file = disk.open(segmentName(sequence), "write");
   try {
-    await mendTail(file, { batchOffset: start, tailOffset: end, sizeBytes: end });
+    await mendTail(file, {
+      ...{ batchOffset: start, tailOffset: end, sizeBytes: end },
+      isClean: true,
+    });
   } finally {
     file.close();
   }

@@ -77,6 +77,8 @@ export interface RecoveredLog {
   readonly tailOffset: number;
   /** Where the last batch in the tail begins, if there is one. */
   readonly batchOffset: number;
+  /** Whether there is nothing but zeros behind the last record. */
+  readonly isClean: boolean;
   /** Whether the last record is the mark of a proper close. */
   readonly isMarked: boolean;
   /** Records read. */
@@ -132,8 +134,11 @@ export async function readLog(
     await progress.end();
     const { batch: batchOffset, offset: tailOffset } = scanner;
     const sealedBatch = tailOffset === HEADER_BYTES ? sealed : null;
-    const { isMarked } = end;
-    return { segments, spares, sealedBatch, tailOffset, batchOffset, isMarked, records };
+    return {
+      ...{ segments, spares, sealedBatch, tailOffset, batchOffset, records },
+      isClean: scanner.findData(tailOffset) === null,
+      isMarked: end.isMarked,
+    };
   }
   throw missingAfter(sequences);
 }

@@ -4,7 +4,7 @@
  * A record that is longer than the window gets a wider one; nothing else depends
  * on the length of the file. Payloads are views of a window, which is not used
  * again: copying each costs more than all else. Whoever keeps one payload keeps
- * its window, about a MiB.
+ * its window, a quarter of a MiB.
  *
  * @module
  */
@@ -21,9 +21,12 @@ import {
   type StoredRecord,
 } from "./record.ts";
 import { HEADER_BYTES } from "./segment.ts";
-import { dataIn } from "./tail.ts";
+import { dataIn } from "./zeros.ts";
 
-const WINDOW_BYTES = 1 << 20;
+/** What a scan leaves behind stays resident until there is garbage to collect, so it is little. */
+const WINDOW_BYTES = 1 << 18;
+/** What is searched for data at once: most of a segment may be zeros. */
+const SEARCH_BYTES = 1 << 19;
 
 /** Goes through one segment. Reading fails with a `DiskError` if the file cannot be read. */
 export class SegmentScanner {
@@ -38,6 +41,8 @@ export class SegmentScanner {
   #end = 0;
   #offset = HEADER_BYTES;
   #batch = HEADER_BYTES;
+  /** From here on to the segment's end there are only zeros, as far as is known. */
+  #zerosFrom = Infinity;
   /** Whether payloads of records that were handed out lie in the window. */
   #isShared = false;
 
@@ -84,9 +89,11 @@ export class SegmentScanner {
    * Every place that could be one's is looked at.
    */
   findRecord(from: number, batchAbove: number): number | null {
+    // Most of what is searched is zeros, nearly always all of it; no record begins with them.
+    const data = this.findData(from);
+    if (data === null) return null;
     const last = this.#sizeBytes - EMPTY_RECORD_BYTES;
-    for (let offset = from; offset <= last; offset += ALIGN_BYTES) {
-      // Most of what is searched is zeros, and nothing begins with them.
+    for (let offset = data - data % ALIGN_BYTES; offset <= last; offset += ALIGN_BYTES) {
       const isZero = offset >= this.#start && offset + ALIGN_BYTES <= this.#end &&
         this.#view.getUint32(offset - this.#start, true) === 0;
       if (!isZero && this.#isRecordAt(offset, batchAbove)) return offset;
@@ -96,11 +103,14 @@ export class SegmentScanner {
 
   /** The first byte from `from` on that is not zero; `null` if there is none. */
   findData(from: number): number | null {
+    if (from >= this.#zerosFrom) return null;
     for (let offset = from; offset < this.#sizeBytes; offset = this.#end) {
-      if (!this.#load(offset, 1)) return null;
+      const room = Math.min(SEARCH_BYTES, this.#sizeBytes - offset);
+      if (!this.#load(offset, room)) return null;
       const data = dataIn(this.#bytes, offset - this.#start, this.#end - this.#start);
       if (data !== null) return this.#start + data;
     }
+    this.#zerosFrom = from;
     return null;
   }
 

@@ -16,6 +16,7 @@
  */
 import { type Disk, DiskError, type DiskFile } from "../ports.ts";
 import { encodeHeader, type LogIdentity, segmentName } from "./segment.ts";
+import { eraseFrom } from "./tail.ts";
 
 /** How spares are made. */
 export interface SpareOptions {
@@ -225,12 +226,10 @@ async function fillOpen(
   sizeBytes: number,
   isStopped: () => boolean,
 ): Promise<boolean> {
-  const slice = new Uint8Array(Math.min(SLICE_BYTES, sizeBytes));
-  slice.set(head);
-  for (let offset = 0; offset < sizeBytes; offset += slice.length) {
+  for (let offset = 0; offset < sizeBytes; offset += SLICE_BYTES) {
     if (isStopped()) return false;
-    file.write(offset, slice.subarray(0, Math.min(slice.length, sizeBytes - offset)));
-    if (offset === 0) slice.fill(0, 0, head.length);
+    eraseFrom(file, offset, Math.min(offset + SLICE_BYTES, sizeBytes));
+    if (offset === 0 && head.length > 0) file.write(0, head);
     await file.sync();
   }
   return true;

@@ -30,7 +30,9 @@ Deno.test("makeSegment writes slice by slice, syncs each, and only then gives th
     "remove spare.tmp",
     "syncAll",
     "create spare.tmp",
-    ...["write", "sync", "write", "sync", "write", "sync"].map((what) => `${what} spare.tmp`),
+    // Zeros, and the header over the first of them.
+    ...["write", "write", "sync", "write", "sync", "write", "sync"]
+      .map((what) => `${what} spare.tmp`),
     `rename ${segmentName(7)}`,
     "syncAll",
   ]);

@@ -5,6 +5,7 @@
  */
 import type { DiskFile } from "../ports.ts";
 import { HEADER_BYTES } from "./segment.ts";
+import { dataIn } from "./zeros.ts";
 
 /** Where a log ends. */
 export interface TailPlace {
@@ -14,9 +15,13 @@ export interface TailPlace {
   readonly tailOffset: number;
   /** Length of the segment. */
   readonly sizeBytes: number;
+  /** Whether all that the file has behind the last batch is known to be zeros. */
+  readonly isClean: boolean;
 }
 
 const SLICE_BYTES = 1 << 18;
+/** One for all who fill files; never written to, so the system gives it no memory. */
+const ZEROS = new Uint8Array(1 << 20);
 
 /**
  * Writes the last batch once more, and zeros behind it, and syncs.
@@ -39,11 +44,13 @@ export async function mendTail(file: DiskFile, place: TailPlace): Promise<boolea
     offset += read;
   }
   let isTorn = file.size() < sizeBytes;
-  for (let offset = Math.max(tailOffset, HEADER_BYTES); offset < sizeBytes;) {
+  // Zeros that the scan has read are not read again.
+  const start = place.isClean && !isTorn ? sizeBytes : Math.max(tailOffset, HEADER_BYTES);
+  for (let offset = start; offset < sizeBytes;) {
     const room = slice.subarray(0, Math.min(slice.length, sizeBytes - offset));
     const read = file.read(offset, room);
     const isClean = dataIn(room, 0, read) === null;
-    if (!isClean || read < room.length) file.write(offset, room.fill(0));
+    if (!isClean || read < room.length) eraseFrom(file, offset, offset + room.length);
     isTorn ||= !isClean;
     offset += room.length;
   }
@@ -53,21 +60,7 @@ export async function mendTail(file: DiskFile, place: TailPlace): Promise<boolea
 
 /** Overwrites a part of a file with zeros. */
 export function eraseFrom(file: DiskFile, start: number, end: number): void {
-  const zeros = new Uint8Array(Math.min(SLICE_BYTES, end - start));
-  for (let offset = start; offset < end; offset += zeros.length) {
-    file.write(offset, zeros.subarray(0, Math.min(zeros.length, end - offset)));
+  for (let offset = start; offset < end; offset += ZEROS.length) {
+    file.write(offset, ZEROS.subarray(0, Math.min(ZEROS.length, end - offset)));
   }
-}
-
-/** Where the first byte from `start` to `end` is that is not zero, or `null`. */
-export function dataIn(bytes: Uint8Array, start: number, end: number): number | null {
-  let at = start;
-  if ((bytes.byteOffset & 3) === 0) {
-    // By words, for it is mostly zeros; the word that is none is looked at again below.
-    const words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
-    for (; at < end && (at & 3) !== 0; at++) if (bytes[at] !== 0) return at;
-    while (at + 4 <= end && words[at >> 2] === 0) at += 4;
-  }
-  for (; at < end; at++) if (bytes[at] !== 0) return at;
-  return null;
 }

@@ -29,3 +29,16 @@ export interface ConnectionContext extends WriterTools {
   /** Whether connections are to end with their present request. */
   readonly stopping: boolean;
 }
+
+/** A connection, whatever it speaks, as its server sees it. */
+export interface OpenConnection {
+  /** Ends after what is under way; at once if nothing is. */
+  drain(): void;
+  /** Closes at once: for requests under way this is a client that has gone. */
+  close(): void;
+  /** Looks at the time limits; called again and again. */
+  sweep(nowMs: number): void;
+}
+
+/** Is told once that a connection is closed. */
+export type ClosedListener = (connection: OpenConnection) => void;

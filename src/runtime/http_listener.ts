@@ -1,8 +1,8 @@
 /**
  * A listening address over HTTP/1.1 and HTTP/2.
  *
- * The runtime's own server: for operators, where `@std/http` would stand, and for
- * stock clients of Deno KV, which speak HTTP/2 without TLS from the first byte.
+ * The runtime's own server: for operators, where `@std/http` would stand. Clients
+ * are served by `http_server.ts`.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { type Address, hostAndPort } from "./address.ts";
 
 /** A listener at work. */
 export interface HttpListener {
-  /** Where it listens: `http://127.0.0.1:4512`. */
+  /** Where it listens: `http://127.0.0.1:4513`. */
   readonly url: string;
   /** Takes no more, and cuts off after so long what is still being answered. */
   stop(limitMs: number): Promise<void>;

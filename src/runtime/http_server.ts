@@ -1,5 +1,5 @@
 /**
- * The gateway's HTTP/1.1 server, on plain sockets.
+ * An HTTP/1.1 server on plain sockets; where it is wanted it serves HTTP/2 as well.
  *
  * The runtime's own server does not tell a handler that its client has gone
  * before the response begins (Deno 2.9), and its request and response objects
@@ -14,10 +14,16 @@
  */
 
 import type { Clock, Reply, ServerRequest } from "../ports.ts";
-import type { ConnectionContext } from "./connection_context.ts";
+import type { ConnectionContext, OpenConnection } from "./connection_context.ts";
+import { Http2Connection } from "./http2/http2_connection.ts";
+import { createHttp2Context, type Http2Context } from "./http2/http2_context.ts";
+import type { Http2Options } from "./http2/http2_options.ts";
+import { NewConnection, type Protocol } from "./new_connection.ts";
 import { ReplyHeadEncoder } from "./reply_head.ts";
 import { ServerConnection } from "./server_connection.ts";
 import { BufferPool, Slab } from "./slab.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
 
 /** How to serve. */
 export interface HttpServerOptions {
@@ -37,6 +43,11 @@ export interface HttpServerOptions {
   readonly connectionsMax?: number;
   /** Longest time a write may make no progress before the client is dropped; 120,000 ms. */
   readonly writeMs?: number;
+  /**
+   * Serves HTTP/2 too, to clients that begin with it ("prior knowledge"), within these limits;
+   * `{}` for the usual ones. HTTP/1.1 alone if left out.
+   */
+  readonly http2?: Http2Options;
   /** Answers a request. If it fails the client gets status 500, and the connection is closed. */
   readonly handle: (request: ServerRequest) => Promise<Reply>;
   /**
@@ -58,8 +69,9 @@ export interface HttpServer {
   readonly connections: number;
   /**
    * Accepts no more connections, closes idle ones and lets requests under way
-   * finish; their replies say `connection: close`. After `limitMs` it closes the
-   * rest. Settles when all are closed; calling it again only lowers the limit.
+   * finish; HTTP/1.1 is told so by `connection: close`, HTTP/2 by GOAWAY. After
+   * `limitMs` it closes the rest. Settles when all are closed; calling it again
+   * only lowers the limit.
    */
   stop(limitMs: number): Promise<void>;
 }
@@ -96,10 +108,14 @@ class SocketServer implements HttpServer, ConnectionContext {
   readonly #clock: Clock;
   readonly #connectionsMax: number;
   readonly #listener: Deno.TcpListener;
-  readonly #open = new Set<ServerConnection>();
-  readonly #onClosed = (connection: ServerConnection): void => {
+  readonly #http2: Http2Context | null;
+  readonly #open = new Set<OpenConnection>();
+  readonly #onClosed = (connection: OpenConnection): void => {
     this.#open.delete(connection);
     this.#settle();
+  };
+  readonly #onKnown = (known: NewConnection, protocol: Protocol, first: Bytes): void => {
+    this.#know(known, protocol, first);
   };
   readonly #stopped = Promise.withResolvers<void>();
   #stopping = false;
@@ -117,6 +133,8 @@ class SocketServer implements HttpServer, ConnectionContext {
     this.idleMs = options.idleMs ?? 75_000;
     this.writeMs = options.writeMs ?? 120_000;
     this.heads = new ReplyHeadEncoder(options.clock, this.idleMs);
+    const { http2 } = options;
+    this.#http2 = http2 === undefined ? null : createHttp2Context(this, http2, options.clock);
     this.#clock = options.clock;
     this.#connectionsMax = options.connectionsMax ?? 20_000;
     this.#listener = listener;
@@ -135,9 +153,7 @@ class SocketServer implements HttpServer, ConnectionContext {
     if (!this.#stopping) {
       this.#stopping = true;
       this.#listener.close();
-      for (const connection of [...this.#open]) {
-        if (connection.idle) connection.close();
-      }
+      for (const connection of [...this.#open]) connection.drain();
       this.#settle();
     }
     using _limit = this.#clock.after(limitMs, () => {
@@ -175,10 +191,26 @@ class SocketServer implements HttpServer, ConnectionContext {
     } catch {
       return socket.close(); // The client has left already.
     }
+    this.#sweep ??= this.#clock.after(SWEEP_MS, () => this.#sweepAll());
+    if (this.#http2 === null) return this.#serve(socket, null);
+    const connection = new NewConnection(socket, this, this.#onKnown, this.#onClosed);
+    this.#open.add(connection);
+    connection.open();
+  }
+
+  /** Serves HTTP/1.1. */
+  #serve(socket: Deno.TcpConn, first: Bytes | null): void {
     const connection = new ServerConnection(socket, this, this.#onClosed);
     this.#open.add(connection);
-    this.#sweep ??= this.#clock.after(SWEEP_MS, () => this.#sweepAll());
-    connection.open();
+    connection.open(first);
+  }
+
+  #know(known: NewConnection, protocol: Protocol, first: Bytes): void {
+    this.#open.delete(known);
+    if (this.#http2 === null || protocol === "http1") return this.#serve(known.socket, first);
+    const connection = new Http2Connection(known.socket, this.#http2, this.#onClosed);
+    this.#open.add(connection);
+    connection.open(first);
   }
 
   #sweepAll(): void {

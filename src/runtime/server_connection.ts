@@ -24,7 +24,7 @@
  */
 
 import type { Reply } from "../ports.ts";
-import type { ConnectionContext } from "./connection_context.ts";
+import type { ClosedListener, ConnectionContext, OpenConnection } from "./connection_context.ts";
 import type { RequestHead } from "./http1_request_head.ts";
 import { InputBuffer } from "./input_buffer.ts";
 import { cancelSource, isSource, ReplyWriter, type WriterOwner } from "./reply_writer.ts";
@@ -33,9 +33,6 @@ import { RequestRefusal } from "./request_refusal.ts";
 import { type BodySource, IncomingRequest } from "./server_request.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
-
-/** Is told once that a connection is closed. */
-export type ClosedListener = (connection: ServerConnection) => void;
 
 const LINGER_MS = 2_000;
 const LINGER_BYTES_MAX = 16 * 1_048_576;
@@ -49,7 +46,7 @@ const CLOSING = 3;
 const CLOSED = 4;
 
 /** One client's connection. */
-export class ServerConnection implements WriterOwner, BodySource {
+export class ServerConnection implements OpenConnection, WriterOwner, BodySource {
   readonly #socket: Deno.TcpConn;
   readonly #context: ConnectionContext;
   readonly #onClosed: ClosedListener;
@@ -91,14 +88,19 @@ export class ServerConnection implements WriterOwner, BodySource {
     this.#onHandleFailed = () => this.#answer(FAILURE);
   }
 
-  /** Whether no request is under way, nor a part of one. */
-  get idle(): boolean {
-    return this.#phase === IDLE;
+  /** Begins; `first` is what was read before, no more than 8 KiB. */
+  open(first: Bytes | null = null): void {
+    if (first !== null) {
+      this.#input.space()?.set(first);
+      this.#input.filled(first.length);
+      this.#takeHead();
+    }
+    this.#read();
   }
 
-  /** Begins to read. */
-  open(): void {
-    this.#read();
+  /** See {@linkcode OpenConnection.drain}; the reply to a request under way says so. */
+  drain(): void {
+    if (this.#phase === IDLE) this.close();
   }
 
   /** Closes at once: for the request under way this is a client that has gone. */

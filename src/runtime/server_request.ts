@@ -65,7 +65,7 @@ export class IncomingRequest implements ServerRequest {
 }
 
 /** Tells once that a client has gone; an `AbortSignal` with its event target costs far more. */
-class ClientDeparture implements Departure {
+export class ClientDeparture implements Departure {
   #aborted: boolean;
   #listeners: (() => void)[] = [];
 

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { Counter, Gauge, type Registry } from "./prometheus.ts";
+import { declareReadings, type MetricRegistry } from "./series.ts";
 
 /** Where the figures come from. */
 export interface ProcessReaders {
@@ -25,48 +25,25 @@ export interface ProcessReaders {
 }
 
 /** Declares `weir_build_info` and `process_*`. */
-export function registerProcessMetrics(registry: Registry, readers: ProcessReaders): void {
-  const registers = [registry];
-  const build = new Gauge({
-    name: "weir_build_info",
-    help: "Always 1; the labels say what runs.",
-    labelNames: ["version", "deno"],
-    registers,
+export function registerProcessMetrics(registry: MetricRegistry, readers: ProcessReaders): void {
+  const { version, denoVersion: deno, startSeconds } = readers;
+  const gauge = (name: string, help: string, read: () => number, labels = {}) =>
+    declareReadings(registry, "gauge", { name, help }, () => [{ labels, value: read() }]);
+  gauge("weir_build_info", "Always 1; the labels say what runs.", () => 1, { version, deno });
+  gauge("process_start_time_seconds", "Start of the process since the Unix epoch.", () => {
+    return startSeconds;
   });
-  build.set({ version: readers.version, deno: readers.denoVersion }, 1);
-  const start = new Gauge({
-    name: "process_start_time_seconds",
-    help: "Start of the process since the Unix epoch.",
-    registers,
-  });
-  start.set(readers.startSeconds);
-  new Gauge({
-    name: "process_resident_memory_bytes",
-    help: "Resident memory.",
-    registers,
-    collect() {
-      this.set(readers.residentBytes());
-    },
-  });
-  new Gauge({
-    name: "weir_heap_bytes",
-    help: "JavaScript heap in use.",
-    registers,
-    collect() {
-      this.set(readers.heapBytes());
-    },
-  });
+  gauge("process_resident_memory_bytes", "Resident memory.", () => readers.residentBytes());
+  gauge("weir_heap_bytes", "JavaScript heap in use.", () => readers.heapBytes());
   let countedSeconds = 0;
-  new Counter({
+  const cpu = {
     name: "process_cpu_seconds_total",
     help: "CPU time spent, user and system together.",
-    registers,
-    collect() {
-      const nowSeconds = readers.cpuSeconds();
-      // A clock that steps back must not fail the scrape: counters only rise.
-      if (!(nowSeconds > countedSeconds)) return;
-      this.inc(nowSeconds - countedSeconds);
-      countedSeconds = nowSeconds;
-    },
+  };
+  declareReadings(registry, "counter", cpu, () => {
+    const nowSeconds = readers.cpuSeconds();
+    // Counters only rise, though a clock may step back.
+    if (nowSeconds > countedSeconds) countedSeconds = nowSeconds;
+    return [{ value: countedSeconds }];
   });
 }

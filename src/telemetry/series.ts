@@ -3,12 +3,19 @@
  *
  * `prom-client` finds the series of each observation by a string it makes of all
  * labels: 0.3 to 0.5 µs each, and a request makes a dozen. Here a caller asks for
- * a series once and adds to its fields. The registry and both text formats stay
- * `prom-client`'s: a family gives it what its own metrics give.
+ * a series once and adds to its fields. A family gives a registry what the metrics
+ * of `prom-client` give, so both may stand in one.
  *
  * @module
  */
-import type { Metric, Registry } from "prom-client";
+import type { Metric } from "prom-client";
+import type { HeldMetric, MetricSample } from "./exposition.ts";
+
+/** Where metrics are declared: a registry of `prom-client`, or a `MetricList`. */
+export interface MetricRegistry {
+  /** Adds one. @throws {Error} If the name is taken. */
+  registerMetric(metric: Metric): void;
+}
 
 /** Label values; every name of the family, in any order. */
 export type Labels = Readonly<Record<string, string>>;
@@ -69,7 +76,7 @@ export class HistogramSeries {
 
 /** Declares counters or gauges in `registry`. @throws {Error} If the name is taken. */
 export function declareNumbers(
-  registry: Registry,
+  registry: MetricRegistry,
   type: "counter" | "gauge",
   spec: FamilySpec,
 ): Family<NumberSeries> {
@@ -81,7 +88,7 @@ export function declareNumbers(
 
 /** Declares histograms in `registry`. @throws {Error} If the name is taken. */
 export function declareHistograms(
-  registry: Registry,
+  registry: MetricRegistry,
   spec: FamilySpec,
   bounds: readonly number[],
 ): Family<HistogramSeries> {
@@ -91,21 +98,24 @@ export function declareHistograms(
   });
 }
 
-/** What a registry writes as one line. */
-interface Sample {
-  readonly labels: Readonly<Record<string, string | number>>;
-  readonly value: number;
-  /** Where it differs from the family's. */
-  readonly metricName?: string;
+/** Declares a metric whose samples are read at scrape time. @throws {Error} If the name is taken. */
+export function declareReadings(
+  registry: MetricRegistry,
+  type: "counter" | "gauge",
+  { name, help }: Pick<FamilySpec, "name" | "help">,
+  read: () => readonly MetricSample[],
+): void {
+  const get = () => Promise.resolve({ name, help, type, values: read(), aggregator: "sum" });
+  register(registry, { name, get }, { help, type, reset: () => {} });
 }
 
 interface Kind<Series> {
   readonly create: () => Series;
-  readonly samples: (labels: Labels, series: Series) => readonly Sample[];
+  readonly samples: (labels: Labels, series: Series) => readonly MetricSample[];
 }
 
 function declareFamily<Series>(
-  registry: Registry,
+  registry: MetricRegistry,
   type: string,
   { name, help, labelNames }: FamilySpec,
   kind: Kind<Series>,
@@ -117,8 +127,7 @@ function declareFamily<Series>(
     );
     return Promise.resolve({ name, help, type, values, aggregator: "sum" });
   };
-  const metric = { name, help, type, aggregator: "sum", get, reset: () => members.clear() };
-  registry.registerMetric(metric as unknown as Metric);
+  register(registry, { name, get }, { help, type, reset: () => members.clear() });
   const of = (labels: Labels): Series => {
     const key = labelNames.map((label) => labels[label] ?? "").join("\u0000");
     const known = members.get(key);
@@ -132,14 +141,23 @@ function declareFamily<Series>(
   return { of };
 }
 
+/** Adds a metric with all that a registry of `prom-client` asks of its own. */
+function register(
+  registry: MetricRegistry,
+  metric: HeldMetric,
+  more: { readonly help: string; readonly type: string; reset(): void },
+): void {
+  registry.registerMetric({ ...metric, ...more, aggregator: "sum" } as unknown as Metric);
+}
+
 function histogramSamples(
   name: string,
   bounds: readonly number[],
   labels: Labels,
   { counts, sum }: HistogramSeries,
-): Sample[] {
+): MetricSample[] {
   let count = 0;
-  const samples: Sample[] = counts.map((inBucket, at) => {
+  const samples: MetricSample[] = counts.map((inBucket, at) => {
     count += inBucket;
     const le = bounds[at] ?? "+Inf";
     return { labels: { le, ...labels }, value: count, metricName: `${name}_bucket` };

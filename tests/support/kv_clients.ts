@@ -26,7 +26,11 @@ export interface NpmKv extends Disposable {
 }
 
 /** Opens a database with `@deno/kv`, which would take Deno's own client if it were not told. */
-export async function openNpmKv(url: string, token = "any-token"): Promise<NpmKv> {
-  const kv = await openKv(url, { implementation: "remote", accessToken: token, maxRetries: 1 });
+export async function openNpmKv(
+  url: string,
+  token = "any-token",
+  maxRetries = 1,
+): Promise<NpmKv> {
+  const kv = await openKv(url, { implementation: "remote", accessToken: token, maxRetries });
   return { kv, [Symbol.dispose]: () => kv.close() };
 }

@@ -49,6 +49,8 @@ export async function serveKv(options: Partial<NodeOptions> = {}): Promise<Serve
     mayCreate: true,
     segmentBytes: SEGMENT_BYTES,
     waitingBytesMax: 64 * 1_048_576,
+    connectionsMax: 10_000,
+    idleMs: 75_000,
     clock: systemClock,
     onEvent: (event) => events.push(event),
     ...options,

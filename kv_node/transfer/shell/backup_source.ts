@@ -16,6 +16,8 @@
  */
 import type { Clock } from "../../../src/ports.ts";
 import { KvError } from "../../errors.ts";
+import type { SnapshotChunk } from "../../store/snapshot_encoder.ts";
+import type { SnapshotHeader } from "../../store/snapshot_format.ts";
 import type { StateSnapshot, StateWorker } from "../../store/worker_client.ts";
 import { encodeBackup } from "../backup_encoder.ts";
 import type { BackupManifest } from "../backup_format.ts";
@@ -34,6 +36,14 @@ export interface BackupOrigin {
   readonly paths: readonly string[];
   /** Time. */
   readonly clock: Clock;
+  /** Told which state could not be read; the backup fails then. */
+  readonly onUnreadable?: (path: string, error: unknown) => void;
+}
+
+/** A snapshot on its way. */
+interface Snapshot {
+  readonly header: SnapshotHeader;
+  readonly chunks: AsyncGenerator<SnapshotChunk, void, undefined>;
 }
 
 /** How long a stream may wait for its reader, in milliseconds. */
@@ -101,11 +111,20 @@ function busy(): KvError {
 export async function* backupOf(
   origin: BackupOrigin,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
-  const { cluster, node, program, worker, paths, clock } = origin;
+  const { cluster, node, program, worker, paths, clock, onUnreadable } = origin;
   await using opened = new AsyncDisposableStack();
   const createdMs = clock.wallMs();
-  const snapshots: StateSnapshot[] = [];
-  for (const path of paths) snapshots.push(opened.use(await worker.snapshot(path)));
+  const snapshots: Snapshot[] = [];
+  for (const path of paths) {
+    try {
+      const snapshot = opened.use(await worker.snapshot(path));
+      const chunks = telling(snapshot, (error) => onUnreadable?.(path, error));
+      snapshots.push({ header: snapshot.header, chunks });
+    } catch (error) {
+      onUnreadable?.(path, error);
+      throw error;
+    }
+  }
   // Small things first: whoever reads a backup knows the databases before the rows.
   const inOrder = snapshots.toSorted((one, other) => one.header.group - other.header.group);
   const manifest: BackupManifest = {
@@ -117,6 +136,19 @@ export async function* backupOf(
   };
   yield* encodeBackup(
     manifest,
-    inOrder.map((chunks) => ({ group: chunks.header.group, chunks })),
+    inOrder.map(({ header: { group }, chunks }) => ({ group, chunks })),
   );
+}
+
+/** The same, with its failure told to somebody else as well. */
+async function* telling(
+  snapshot: StateSnapshot,
+  failed: (error: unknown) => void,
+): AsyncGenerator<SnapshotChunk, void, undefined> {
+  try {
+    yield* snapshot;
+  } catch (error) {
+    failed(error);
+    throw error;
+  }
 }

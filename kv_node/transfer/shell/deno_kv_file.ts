@@ -118,7 +118,16 @@ export class DenoKvFileReader implements Disposable {
     const statement = this.#database.prepare(
       "SELECT k, v, v_encoding, expiration_ms FROM kv ORDER BY k",
     );
-    for (const row of statement.iterate()) yield importedRow(row);
+    let count = 0;
+    for (const row of statement.iterate()) {
+      yield importedRow(row);
+      count++;
+    }
+    // `node:sqlite` of Deno 2.9.6 ends rows without a word where it should throw.
+    if (count !== this.rowCount) {
+      const message = `Cannot read the file: ${count} of its ${this.rowCount} rows could be read`;
+      throw new DenoKvFileError(message);
+    }
   }
 
   /** Closes it. */

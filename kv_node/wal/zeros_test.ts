@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { dataIn } from "./tail.ts";
+import { dataIn } from "./zeros.ts";
 
 Deno.test("dataIn finds the first byte that is not zero, wherever the bytes begin", () => {
   const zeros = fc.uint8Array({ max: 0, maxLength: 40 });
