@@ -20,12 +20,21 @@ const BATCH = 500;
 /** Mutations of one commit that deletes. */
 const DELETIONS = 300;
 
-/** Everything of one epoch is as it has to be. */
-export async function auditEpoch(store: Store, ledger: Ledger, epoch: number): Promise<void> {
+/**
+ * Everything of one epoch is as it has to be.
+ *
+ * @param isWritten Whether new commits of that epoch may be begun meanwhile.
+ */
+export async function auditEpoch(
+  store: Store,
+  ledger: Ledger,
+  epoch: number,
+  isWritten: boolean,
+): Promise<void> {
   const known = new Map<string, Commit>(ledger.epochs.get(epoch));
   const before = new Map<string, Before>();
   for (const [key, commit] of known) before.set(key, { ...commit });
-  const isSettled = isOver(ledger, epoch);
+  const isSettled = !isWritten && isOver(ledger, epoch);
   const askedMs = Date.now();
   const rows = await rowsBelow(store, ["t", epoch]);
   const answeredMs = Date.now();
@@ -48,13 +57,19 @@ export async function auditEpoch(store: Store, ledger: Ledger, epoch: number): P
   if (isSettled) await auditCounters(store, epoch, rows);
 }
 
-/** Whether nothing of an epoch is under way any more. */
+/**
+ * Whether nothing of an epoch is under way any more: a commit whose client gave up may
+ * be, until the node that has it is killed.
+ */
 export function isOver(ledger: Ledger, epoch: number): boolean {
   const commits = [
     ...ledger.epochs.get(epoch)?.values() ?? [],
     ...ledger.sums.get(epoch) ?? [],
   ];
-  return commits.every(({ fate, deletion }) => fate !== "pending" && deletion !== "pending");
+  return commits.every(({ fate, deletion, killsBefore, kills }) =>
+    fate !== "pending" && deletion !== "pending" &&
+    (fate !== "unknown" || ledger.kills > killsBefore + kills)
+  );
 }
 
 /** Deletes an epoch for good, and looks whether it is gone. */

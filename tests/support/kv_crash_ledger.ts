@@ -88,7 +88,7 @@ export class Ledger {
       commit.kills = this.kills - commit.killsBefore;
       commit.returnedMs = Date.now();
       // A client that sends again by itself is told no by what it has done before.
-      const mayBeThere = fate === "refused" && commit.kills > 0 && stamp === "conflict";
+      const mayBeThere = commit.isResent && commit.kills > 0 && stamp === "conflict";
       commit.fate = mayBeThere ? "unknown" : fate;
       if (fate === "unknown") this.unknown++;
       if (fate === "acknowledged") this.#acknowledge(commit, stamp, floor);

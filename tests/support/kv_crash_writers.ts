@@ -94,7 +94,8 @@ export class CrashWriter {
     const { epoch } = this.#world;
     const counter = ["n", epoch, this.#random.below(COUNTERS)];
     const before = await read(() => this.#store.get(counter));
-    if (before === null) return;
+    // Nothing of an epoch is begun when another has come: it counts as over then.
+    if (before === null || this.#world.epoch !== epoch) return;
     const count = typeof before.value === "number" ? before.value + 1 : 1;
     const id = this.#next();
     const end = this.#begin({ epoch, id, keys: [`c ${id}`], amount: 0, expireInMs: 0 });

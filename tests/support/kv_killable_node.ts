@@ -152,10 +152,12 @@ export class KillableNode implements AsyncDisposable {
   readonly adminUrl: string;
   /** Starts so far. */
   runs = 0;
+  readonly #isOwnFolder: boolean;
   #run: NodeRun | null = null;
 
   /** Chooses ports; does not start it. `folder` is made, and removed in the end, if it is left out. */
   constructor(options: Partial<NodeStart> = {}) {
+    this.#isOwnFolder = options.folder === undefined;
     this.folder = options.folder ?? Deno.makeTempDirSync({ prefix: "weir-kv-" });
     const ports = options.ports ?? freePorts();
     this.start = { ...options, folder: this.folder, ports };
@@ -200,19 +202,16 @@ export class KillableNode implements AsyncDisposable {
     return await (await fetch(`${this.adminUrl}/status`)).json();
   }
 
-  /** Resident memory of the present run, in bytes, as the system counts it. */
-  residentBytes(): number {
-    const page = Deno.readTextFileSync(`/proc/${this.run.pid}/status`);
-    return 1_024 * Number(/^VmRSS:\s+(\d+) kB$/m.exec(page)?.[1]);
+  /** Resident memory of the present run, in bytes, as it says itself. */
+  async residentBytes(): Promise<number> {
+    const page = await (await fetch(`${this.adminUrl}/metrics`)).text();
+    return Number(/^process_resident_memory_bytes (\S+)$/m.exec(page)?.[1]);
   }
 
   /** Kills what runs and removes the folder, if it was made here. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#run?.kill();
-    await Deno.remove(this.folder, { recursive: true }).catch((error: unknown) => {
-      // A folder that is a mount point is its owner's to remove.
-      if (!(error instanceof Deno.errors.Busy)) throw error;
-    });
+    if (this.#isOwnFolder) await Deno.remove(this.folder, { recursive: true });
   }
 }
 

@@ -40,8 +40,14 @@ export async function askOnce(
   { url, headers }: DataPath,
   operation: "snapshot_read" | "atomic_write" | "watch",
   body: Uint8Array<ArrayBuffer>,
+  signal?: AbortSignal,
 ): Promise<{ readonly status: number; readonly text: string }> {
-  const response = await fetch(`${url}/${operation}`, { method: "POST", headers, body });
+  const response = await fetch(`${url}/${operation}`, {
+    method: "POST",
+    headers,
+    body,
+    signal: signal ?? null,
+  });
   return { status: response.status, text: await response.text() };
 }
 
