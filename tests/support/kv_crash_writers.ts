@@ -168,6 +168,7 @@ async function settle(
     if (result.ok) end("acknowledged", result.versionstamp);
     else end("refused", "conflict");
   } catch (error) {
+    if (isCutOff(error)) return end("unknown");
     if (!(error instanceof StoreOperationError)) throw error;
     // Its word is taken: whatever else it says, nothing may be there.
     end(error.kind === "outcome_unknown" ? "unknown" : "refused");
@@ -179,7 +180,12 @@ async function read<Result>(ask: () => Promise<Result>): Promise<Result | null> 
   try {
     return await ask();
   } catch (error) {
-    if (error instanceof StoreOperationError) return null;
+    if (error instanceof StoreOperationError || isCutOff(error)) return null;
     throw error;
   }
+}
+
+/** Deno's client sends again unless the answer breaks off behind its head: then it throws this. */
+function isCutOff(error: unknown): boolean {
+  return error instanceof Error && /^KV Connect failed to read response body/.test(error.message);
 }

@@ -184,6 +184,26 @@ Deno.test("linearize judges transactions over a whole database", () => {
       [3, 8, txn({ x: "0", y: "0" }, { x: "1" })],
       [3, 8, txn({ x: "0", y: "0" }, { y: "1" })],
     ),
+    "lost update: both wrote on what they had read": history(
+      begun,
+      [3, 8, txn({ x: "0" }, { x: "1" })],
+      [3, 8, txn({ x: "0" }, { x: "2" })],
+    ),
+    "dirty read: what was seen is nowhere committed": history(
+      begun,
+      [3, 8, txn({ x: "5" })],
+    ),
+    "G1c: each saw what the other wrote": history(
+      begun,
+      [3, 8, txn({ y: "1" }, { x: "1" })],
+      [3, 8, txn({ x: "1" }, { y: "1" })],
+    ),
+    "G-single: one key before, one after the same transaction": history(
+      begun,
+      [3, 20, txn({ x: "0", y: "0" }, { x: "1", y: "1" })],
+      [4, 19, txn({ x: "0", y: "1" })],
+    ),
+    "stale look": history(begun, [3, 4, txn({}, { x: "1" })], [5, 6, txn({ x: "0", y: "0" })]),
     "two looks disagree about the order": history(
       begun,
       [3, 20, txn({}, { x: "1" })],

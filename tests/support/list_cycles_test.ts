@@ -80,6 +80,26 @@ const WRONG: Readonly<Record<string, readonly [RegExp, ...Short[]]>> = {
     [2, 3, { x: [1], y: [] }],
     [10, 11, { x: [1], y: [2] }],
   ],
+  "G1c: two transactions that read each other's appends": [
+    /circle/,
+    [1, 9, { y: [2] }, { x: 1 }],
+    [1, 9, { x: [1] }, { y: 2 }],
+    [10, 11, { x: [1], y: [2] }],
+  ],
+  "G-single: a read before and after one other transaction": [
+    /circle/,
+    [1, 2, {}, { x: 1 }],
+    [3, 20, { x: [1] }, { x: 2, y: 3 }],
+    [4, 19, { x: [1], y: [3] }],
+    [21, 22, { x: [1, 2], y: [3] }],
+  ],
+  "G2: a circle of three, each of which missed the next one's append": [
+    /circle/,
+    [1, 9, { y: [] }, { x: 1 }],
+    [1, 9, { z: [] }, { y: 2 }],
+    [1, 9, { x: [] }, { z: 3 }],
+    [10, 11, { x: [1], y: [2], z: [3] }],
+  ],
   "long fork: two readers, two orders": [
     /circle/,
     [1, 20, {}, { x: 1 }],
