@@ -18,16 +18,43 @@
  *
  * @module
  */
-export { createGateway, type Gateway, type GatewayPorts } from "./src/gateway.ts";
-export { checkConfig, parseConfig } from "./src/config/load.ts";
-export { ConfigError } from "./src/config/problems.ts";
-export { resolveCredentials } from "./src/config/credentials.ts";
+import type * as Library from "./src/library.ts";
+
+export type { Gateway, GatewayPorts } from "./src/gateway.ts";
 export type { ResolvedConfig, SecretReaders } from "./src/config/credentials.ts";
 export type { BackendConfig, Config, ModelConfig } from "./src/config/schema.ts";
-export { GatewayError, type GatewayErrorCode, STATUS_BY_CODE } from "./src/errors.ts";
-export { UpstreamError, type UpstreamFailure } from "./src/ports.ts";
-export type { Clock, Random } from "./src/ports.ts";
-export type { Upstream, UpstreamCall, UpstreamRequest, UpstreamResponse } from "./src/ports.ts";
+export type { GatewayErrorCode } from "./src/errors.ts";
+export type { Clock, Random, Upstream, UpstreamCall, UpstreamFailure } from "./src/ports.ts";
+export type { UpstreamRequest, UpstreamResponse } from "./src/ports.ts";
+
+// Whoever imports this file gets all of the library, and whoever runs it only the command
+// that was asked for: a KV node takes 20 MB less without the gateway's code.
+const library: typeof Library = import.meta.main
+  ? {} as typeof Library
+  : await import("./src/library.ts");
+
+/** Makes a gateway from its configuration. */
+export const createGateway: typeof Library.createGateway = library.createGateway;
+/** Checks a configuration. */
+export const checkConfig: typeof Library.checkConfig = library.checkConfig;
+/** Checks the text of a configuration. */
+export const parseConfig: typeof Library.parseConfig = library.parseConfig;
+/** Puts in the secrets that a configuration names. */
+export const resolveCredentials: typeof Library.resolveCredentials = library.resolveCredentials;
+/** A configuration that cannot be used. */
+export const ConfigError: typeof Library.ConfigError = library.ConfigError;
+/** A configuration that cannot be used. */
+export type ConfigError = Library.ConfigError;
+/** A request that was not answered. */
+export const GatewayError: typeof Library.GatewayError = library.GatewayError;
+/** A request that was not answered. */
+export type GatewayError = Library.GatewayError;
+/** HTTP status of each error's code. */
+export const STATUS_BY_CODE: typeof Library.STATUS_BY_CODE = library.STATUS_BY_CODE;
+/** A backend that did not answer. */
+export const UpstreamError: typeof Library.UpstreamError = library.UpstreamError;
+/** A backend that did not answer. */
+export type UpstreamError = Library.UpstreamError;
 
 if (import.meta.main) {
   const [program, ...words] = Deno.args;

@@ -228,11 +228,13 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "src/gateway.ts",
     "src/assembly",
   ],
+  "src/library.ts": ["src/ports.ts", "src/errors.ts", "src/config", "src/gateway.ts"],
   "mod.ts": [
     "src/ports.ts",
     "src/errors.ts",
     "src/config",
     "src/gateway.ts",
+    "src/library.ts",
     "src/cli",
     "kv_node/main.ts",
   ],

@@ -25,8 +25,6 @@ import { dataIn } from "./zeros.ts";
 
 /** What a scan leaves behind stays resident until there is garbage to collect, so it is little. */
 const WINDOW_BYTES = 1 << 18;
-/** What is searched for data at once: most of a segment may be zeros. */
-const SEARCH_BYTES = 1 << 19;
 
 /** Goes through one segment. Reading fails with a `DiskError` if the file cannot be read. */
 export class SegmentScanner {
@@ -105,8 +103,7 @@ export class SegmentScanner {
   findData(from: number): number | null {
     if (from >= this.#zerosFrom) return null;
     for (let offset = from; offset < this.#sizeBytes; offset = this.#end) {
-      const room = Math.min(SEARCH_BYTES, this.#sizeBytes - offset);
-      if (!this.#load(offset, room)) return null;
+      if (!this.#load(offset, 1)) return null;
       const data = dataIn(this.#bytes, offset - this.#start, this.#end - this.#start);
       if (data !== null) return this.#start + data;
     }
