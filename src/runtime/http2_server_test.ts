@@ -157,11 +157,11 @@ Deno.test("serveHttp closes connections that are silent or slow, whatever they s
   assert.equal(server.connections, 3);
   assert.equal(await slow.read(), null);
   assert.deepEqual(await headless.until("none"), ["GOAWAY 0 11"]);
-  for (let at = 0; at < 64; at++) await tick(clock);
+  for (let at = 0; at < 66; at++) await tick(clock);
   assert.equal(server.connections, 1);
   assert.equal(await silent.read(), null);
-  assert.deepEqual(await idle.until("none"), ["GOAWAY 0 0"]);
-  for (let at = 0; at < 60; at++) await tick(clock);
+  assert.deepEqual(await idle.until("none"), ["GOAWAY 2147483647 0", "PING", "GOAWAY 0 0"]);
+  for (let at = 0; at < 58; at++) await tick(clock);
   assert.equal(server.connections, 0);
   await feed.cancelled;
   assert.equal(clock.pending, 0);

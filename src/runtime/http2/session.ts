@@ -181,7 +181,11 @@ export class Http2Session implements FrameSink, SettingsSink, SenderOwner, Strea
     if (headForMs >= headMs) return this.#end(ErrorCode.enhanceYourCalm);
     if (this.isIdle) this.output.trim();
     const idleForMs = this.#requestless.look(this.isIdle, this.#seenId, nowMs);
-    if (idleForMs >= idleMs) return this.#end(ErrorCode.noError);
+    // A request may be on its way: the client is asked to leave, not shut out.
+    if (idleForMs >= idleMs && this.#phase === "serving") {
+      this.drain();
+      this.#owner.onOutput();
+    }
     const leavingForMs = this.#leave.look(this.#phase === "leaving", 0, nowMs);
     if (leavingForMs >= LAST_CALL_MS) this.#callLast();
     for (const stream of this.#streams.all()) this.#sweepStream(stream, nowMs);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Reply } from "../../ports.ts";
 import { Feed } from "../http_server_fixture.ts";
 import { ErrorCode } from "./error_code.ts";
-import { Flag, FrameType } from "./frame.ts";
+import { Flag, FrameType, WINDOW_MAX } from "./frame.ts";
 import {
   block,
   data,
@@ -79,11 +79,28 @@ Deno.test("Http2Session closes a connection that asks for nothing, whatever else
   }
   assert.ok(!scene.session.isOver);
   scene.pass(1_500);
-  assert.deepEqual(short(scene.frames()), [`GOAWAY 0 ${ErrorCode.noError}`]);
+  const [leave, ...rest] = short(scene.frames());
+  assert.equal(leave, `GOAWAY ${WINDOW_MAX} ${ErrorCode.noError}`);
+  assert.deepEqual(rest, ["PING"]);
+  scene.pass(1_000);
+  assert.ok(scene.session.isOver);
   const busy = SessionScene.open(NEVER);
   busy.send(headers(1, GET));
   busy.pass(500_000);
   assert.ok(!busy.session.isOver);
+});
+
+Deno.test("Http2Session answers a request that was on its way when it was idle too long", async () => {
+  const reply = { status: 200, headers: [], body: null };
+  const scene = SessionScene.open({ handle: () => Promise.resolve(reply) });
+  scene.pass(75_500);
+  scene.frames();
+  const answered = short(await scene.answer(headers(1, GET)));
+  assert.match(answered.join(), /HEADERS 1/);
+  assert.ok(!scene.session.isOver);
+  const last = short(await scene.answer(ping(new Uint8Array(8), Flag.ack)));
+  assert.deepEqual(last, [`GOAWAY 1 ${ErrorCode.noError}`]);
+  assert.ok(scene.session.isOver);
 });
 
 Deno.test("Http2Session gives up a body that makes no progress", async () => {
