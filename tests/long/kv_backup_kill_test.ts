@@ -36,10 +36,20 @@ async function killed(
   afterMs: number,
 ): Promise<boolean> {
   const tool = spawnTool(permissions, words);
-  const timer = setTimeout(() => tool.kill("SIGKILL"), afterMs);
+  const timer = setTimeout(() => killIfThere(tool), afterMs);
   const { signal } = await tool.output();
   clearTimeout(timer);
   return signal === "SIGKILL";
+}
+
+/** Kills a process that may have ended by itself just now. */
+function killIfThere(process: Deno.ChildProcess): void {
+  try {
+    process.kill("SIGKILL");
+  } catch (error) {
+    // What `kill` throws after the end was seen, and before.
+    if (!(error instanceof TypeError || error instanceof Deno.errors.NotFound)) throw error;
+  }
 }
 
 async function timeOf(run: () => Promise<unknown>): Promise<number> {
