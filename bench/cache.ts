@@ -31,6 +31,7 @@ import {
 } from "./cache/gateway.ts";
 import { measureRestart, restartFailed } from "./cache/restart.ts";
 import { linesFrom, type Measured, type Round, tableFrom } from "./cache/targets.ts";
+import { loadBefore, runBench, say, writeResult } from "./load/bench_run.ts";
 import { Child } from "./load/children.ts";
 import { currentCommit, describeMachine } from "./load/machine.ts";
 import { figuresOf } from "./load/process_figures.ts";
@@ -85,10 +86,6 @@ function optionsFrom(args: readonly string[]): Options {
   if (!(rounds >= 1)) throw new TypeError(`Cannot run ${values.rounds} rounds: at least 1`);
   const sizes = values.full ? [1_000, 10_000, 100_000] : [1_000, 10_000];
   return { full: values.full, rounds, runMs: 600, sizes, out: values.out };
-}
-
-async function say(text: string): Promise<void> {
-  await Deno.stdout.write(new TextEncoder().encode(text + "\n"));
 }
 
 /** One connection: the scenarios, interleaved. */
@@ -285,53 +282,22 @@ async function report(bench: Bench, startedMs: number, loadBefore: number): Prom
     lines,
     measured,
   };
-  await Deno.mkdir(options.out.replace(/\/[^/]*$/, "") || ".", { recursive: true });
-  await Deno.writeTextFile(options.out, JSON.stringify(result, null, 2) + "\n");
-  await say(`written: ${options.out} (${result.elapsedSeconds} s)`);
+  await writeResult(options.out, result);
 }
 
 async function main(): Promise<void> {
   const startedMs = performance.now();
   const options = optionsFrom(Deno.args);
-  const [loadBefore = 0] = Deno.loadavg();
-  if (loadBefore > 0.5) {
-    await say(
-      `Load is ${loadBefore.toFixed(1)} before anything started: ratios hold, times may not.`,
-    );
-  }
-  const folder = await Deno.makeTempDir({ prefix: "weir-bench-" });
-  const children: Child[] = [];
-  const track = (child: Child): Child => {
-    children.push(child);
-    return child;
-  };
-  let cleaning: Promise<void> | null = null;
-  const cleanUp = (): Promise<void> =>
-    cleaning ??= Promise.all(children.map((child) => child.stop()))
-      .then(() => Deno.remove(folder, { recursive: true }));
-  const giveUp = (code: number) => async (): Promise<void> => {
-    await cleanUp();
-    Deno.exit(code);
-  };
-  Deno.addSignalListener("SIGINT", giveUp(130));
-  Deno.addSignalListener("SIGTERM", giveUp(143));
-  const deadline = setTimeout(giveUp(1), options.full ? FULL_RUN_MS_MAX : RUN_MS_MAX);
-  try {
+  const load = await loadBefore("ratios hold, times may not");
+  const limitMs = options.full ? FULL_RUN_MS_MAX : RUN_MS_MAX;
+  await runBench({ limitMs }, async ({ folder, track }) => {
     const net = [...DENO, "--allow-net=127.0.0.1"];
     const script = (path: string) => `${PROJECT_FOLDER}/bench/${path}`;
     const backend = track(new Child([...net, script("load/backend.ts")], { lines: true }));
     const { port: backendPort } = JSON.parse(await backend.read());
     const client = track(new Child([...net, script("cache/client.ts")], { lines: true }));
-    await report({ options, folder, track, client, backendPort }, startedMs, loadBefore);
-  } catch (error) {
-    // Children that were ended on purpose make what waits for them fail.
-    if (cleaning === null) throw error;
-    await new Promise(() => {}); // The signal's handler ends the process.
-  } finally {
-    clearTimeout(deadline);
-    await cleanUp();
-  }
-  Deno.exit(0); // The signal listeners would keep it alive.
+    await report({ options, folder, track, client, backendPort }, startedMs, load);
+  });
 }
 
 if (import.meta.main) await main();

@@ -15,6 +15,7 @@
  * @module
  */
 import { parseArgs } from "node:util";
+import { loadBefore, runBench, say, writeResult } from "./load/bench_run.ts";
 import { Child } from "./load/children.ts";
 import { currentCommit, describeMachine } from "./load/machine.ts";
 import { type Figures, measure, type Scenario, scenarios } from "./load/measures.ts";
@@ -77,21 +78,6 @@ function optionsFrom(args: readonly string[]): Options {
     long: values.long,
     out: values.out,
   };
-}
-
-async function say(text: string): Promise<void> {
-  await Deno.stdout.write(new TextEncoder().encode(text + "\n"));
-}
-
-/** Load average over the last minute, told where it will spoil the latencies. */
-async function otherLoad(): Promise<number> {
-  const [load = 0] = Deno.loadavg();
-  if (load > 0.5) {
-    await say(
-      `Load is ${load.toFixed(1)} before anything started: CPU figures hold, latencies may not.`,
-    );
-  }
-  return load;
 }
 
 async function start(options: Options, folder: string, track: (child: Child) => Child) {
@@ -236,43 +222,18 @@ async function report(
     memory,
     runs,
   };
-  await Deno.mkdir(options.out.replace(/\/[^/]*$/, "") || ".", { recursive: true });
-  await Deno.writeTextFile(options.out, JSON.stringify(result, null, 2) + "\n");
-  await say(`written: ${options.out} (${result.elapsedSeconds} s)`);
+  await writeResult(options.out, result);
 }
 
 async function main(): Promise<void> {
   const startedMs = performance.now();
   const options = optionsFrom(Deno.args);
-  const loadBefore = await otherLoad();
-  const folder = await Deno.makeTempDir({ prefix: "weir-bench-" });
-  const children: Child[] = [];
-  let cleaning: Promise<void> | null = null;
-  const cleanUp = (): Promise<void> =>
-    cleaning ??= Promise.all(children.map((child) => child.stop()))
-      .then(() => Deno.remove(folder, { recursive: true }));
-  const giveUp = (code: number) => async (): Promise<void> => {
-    await cleanUp();
-    Deno.exit(code);
-  };
-  Deno.addSignalListener("SIGINT", giveUp(130));
-  Deno.addSignalListener("SIGTERM", giveUp(143));
-  const deadline = setTimeout(giveUp(1), options.long ? LONG_RUN_MS_MAX : RUN_MS_MAX);
-  try {
-    const bench = await start(options, folder, (child) => {
-      children.push(child);
-      return child;
-    });
-    await report(bench, options, { startedMs, loadBefore });
-  } catch (error) {
-    // Children that were ended on purpose make what waits for them fail.
-    if (cleaning === null) throw error;
-    await new Promise(() => {}); // The signal's handler ends the process.
-  } finally {
-    clearTimeout(deadline);
-    await cleanUp();
-  }
-  Deno.exit(0); // The signal listeners would keep it alive.
+  const load = await loadBefore("CPU figures hold, latencies may not");
+  const limitMs = options.long ? LONG_RUN_MS_MAX : RUN_MS_MAX;
+  await runBench({ limitMs }, async ({ folder, track }) => {
+    const bench = await start(options, folder, track);
+    await report(bench, options, { startedMs, loadBefore: load });
+  });
 }
 
 if (import.meta.main) await main();

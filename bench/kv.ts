@@ -25,8 +25,7 @@ import { measureIdle } from "./kv/idle.ts";
 import { measureReplay, type ReplayFigures } from "./kv/replay.ts";
 import { type Field, measureRounds, type Rounds, startField, stopField } from "./kv/scenarios.ts";
 import { linesFrom, type Measured, tableFrom } from "./kv/targets.ts";
-import type { Setting } from "./kv/peers.ts";
-import type { Child } from "./load/children.ts";
+import { type BenchWorld, loadBefore, runBench, say, writeResult } from "./load/bench_run.ts";
 import { currentCommit, describeMachine } from "./load/machine.ts";
 import { figuresOf } from "./load/process_figures.ts";
 
@@ -78,18 +77,14 @@ function optionsFrom(args: readonly string[]): Options {
   };
 }
 
-async function say(text: string): Promise<void> {
-  await Deno.stdout.write(new TextEncoder().encode(text + "\n"));
-}
-
 interface RoundFigures {
   readonly rounds: Rounds;
   readonly loadedBytes: number;
   readonly versions: Field["versions"];
 }
 
-async function measureField(setting: Setting, options: Options): Promise<RoundFigures> {
-  const field = await startField(setting);
+async function measureField(world: BenchWorld, options: Options): Promise<RoundFigures> {
+  const field = await startField(world);
   for (const line of field.skipped) await say(line);
   const { rounds: count, runMs } = options;
   const rounds = await measureRounds(field, { rounds: count, runMs, say });
@@ -99,27 +94,26 @@ async function measureField(setting: Setting, options: Options): Promise<RoundFi
   return { rounds, loadedBytes, versions };
 }
 
-async function measureReplays(setting: Setting, options: Options): Promise<ReplayFigures[]> {
+async function measureReplays(world: BenchWorld, options: Options): Promise<ReplayFigures[]> {
   const replays: ReplayFigures[] = [];
   const rounds = Math.min(options.rounds, REPLAY_ROUNDS_MAX);
   for (const valueBytes of REPLAY_VALUES) {
     const plan = { valueBytes, megabytes: options.replayMb, rounds };
-    replays.push(await measureReplay(setting, plan));
+    replays.push(await measureReplay(world, plan));
     await say(`replayed a log of values of ${valueBytes} bytes`);
   }
   return replays;
 }
 
-async function report(setting: Setting, options: Options): Promise<void> {
+async function report(world: BenchWorld, options: Options, loadBefore: number): Promise<void> {
   const startedMs = performance.now();
-  const [loadBefore = 0] = Deno.loadavg();
   const { only } = options;
   const field = only.has("rounds")
-    ? await measureField(setting, options)
+    ? await measureField(world, options)
     : { rounds: {}, loadedBytes: NaN, versions: {} };
-  const replays = only.has("replay") ? await measureReplays(setting, options) : [];
+  const replays = only.has("replay") ? await measureReplays(world, options) : [];
   const idle = only.has("idle")
-    ? await measureIdle(setting, IDLE_MS)
+    ? await measureIdle(world, IDLE_MS)
     : { node: NOTHING, bare: NOTHING };
   const { rounds, loadedBytes, versions } = field;
   const measured: Measured = { rounds, replays, idle, loadedBytes };
@@ -138,9 +132,7 @@ async function report(setting: Setting, options: Options): Promise<void> {
     lines,
     measured,
   };
-  await Deno.mkdir(options.out.replace(/\/[^/]*$/, "") || ".", { recursive: true });
-  await Deno.writeTextFile(options.out, JSON.stringify(result, null, 2) + "\n");
-  await say(`written: ${options.out} (${result.elapsedSeconds} s)`);
+  await writeResult(options.out, result);
 }
 
 /** What kind of file system a folder is on (Linux). */
@@ -151,44 +143,15 @@ async function fileSystemOf(folder: string): Promise<string> {
 
 async function main(): Promise<void> {
   const options = optionsFrom(Deno.args);
-  const [load = 0] = Deno.loadavg();
-  if (load > 0.5) {
-    await say(`Load is ${load.toFixed(1)} before anything started: ratios hold, times may not.`);
-  }
-  const folder = await Deno.makeTempDir({
-    prefix: "weir-bench-",
-    ...(options.folder === null ? {} : { dir: options.folder }),
+  const load = await loadBefore("ratios hold, times may not");
+  await runBench({ limitMs: RUN_MS_MAX, parent: options.folder }, async (world) => {
+    if (await fileSystemOf(world.folder) === "tmpfs") {
+      await say(
+        `${world.folder} is in memory, where a sync costs nothing: give a folder by --folder`,
+      );
+    }
+    await report(world, options, load);
   });
-  if (await fileSystemOf(folder) === "tmpfs") {
-    await say(`${folder} is in memory, where a sync costs nothing: give a folder by --folder`);
-  }
-  const children: Child[] = [];
-  const track = (child: Child): Child => {
-    children.push(child);
-    return child;
-  };
-  let cleaning: Promise<void> | null = null;
-  const cleanUp = (): Promise<void> =>
-    cleaning ??= Promise.all(children.map((child) => child.stop()))
-      .then(() => Deno.remove(folder, { recursive: true }));
-  const giveUp = (code: number) => async (): Promise<void> => {
-    await cleanUp();
-    Deno.exit(code);
-  };
-  Deno.addSignalListener("SIGINT", giveUp(130));
-  Deno.addSignalListener("SIGTERM", giveUp(143));
-  const deadline = setTimeout(giveUp(1), RUN_MS_MAX);
-  try {
-    await report({ folder, track }, options);
-  } catch (error) {
-    // Children that were ended on purpose make what waits for them fail.
-    if (cleaning === null) throw error;
-    await new Promise(() => {}); // The signal's handler ends the process.
-  } finally {
-    clearTimeout(deadline);
-    await cleanUp();
-  }
-  Deno.exit(0); // The signal listeners would keep it alive.
 }
 
 if (import.meta.main) await main();

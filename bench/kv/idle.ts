@@ -3,9 +3,10 @@
  *
  * @module
  */
+import type { BenchWorld } from "../load/bench_run.ts";
 import type { Child } from "../load/children.ts";
 import { figuresOf } from "../load/process_figures.ts";
-import { type Setting, startMap, startNode } from "./peers.ts";
+import { startMap, startNode } from "./peers.ts";
 
 /** What an idle process takes. */
 export interface IdleFigures {
@@ -19,11 +20,11 @@ const SETTLE_MS = 5_000;
 
 /** Watches a new node, and beside it a bare server, for so long. */
 export async function measureIdle(
-  setting: Setting,
+  world: BenchWorld,
   watchMs: number,
 ): Promise<{ readonly node: IdleFigures; readonly bare: IdleFigures }> {
-  const node = await startNode(setting, "idle");
-  const bare = await startMap(setting);
+  const node = await startNode(world, "idle");
+  const bare = await startMap(world);
   await pause(SETTLE_MS);
   const watch = watchOf([node.child, bare.child]);
   await pause(watchMs);

@@ -4,17 +4,10 @@
  *
  * @module
  */
+import type { BenchWorld } from "../load/bench_run.ts";
 import { Child } from "../load/children.ts";
 import type { LoadCommand, LoadResult } from "./load.ts";
 import type { SubjectKind } from "./client.ts";
-
-/** What starting something needs. */
-export interface Setting {
-  /** Where everybody keeps what is stored; removed afterwards. */
-  readonly folder: string;
-  /** Is told of every child as soon as it runs, so that nothing survives a Ctrl-C. */
-  readonly track: (child: Child) => Child;
-}
 
 /** A KV node that serves. */
 export interface BenchNode {
@@ -52,7 +45,7 @@ const PAUSE_MS = 50;
  * @throws {Error} If it ends before.
  */
 export async function startNode(
-  { folder: parent, track }: Setting,
+  { folder: parent, track }: BenchWorld,
   name: string,
   flags: readonly string[] = [],
 ): Promise<BenchNode> {
@@ -95,7 +88,7 @@ export async function metricOf(node: BenchNode, name: string): Promise<number> {
 
 /** Starts a client process for one store; `environment` is what that client needs. */
 export async function startClient(
-  { folder, track }: Setting,
+  { folder, track }: BenchWorld,
   kind: SubjectKind,
   address: string,
 ): Promise<Child> {
@@ -120,7 +113,7 @@ export async function load(client: Child, command: LoadCommand): Promise<LoadRes
 
 /** Starts the handler that answers from a Map; returns its process and its address. */
 export async function startMap(
-  { track }: Setting,
+  { track }: BenchWorld,
 ): Promise<{ readonly child: Child; readonly url: string }> {
   const script = `${PROJECT_FOLDER}/bench/kv/map_server.ts`;
   const child = track(new Child([...DENO, "--allow-net=127.0.0.1", script], { lines: true }));
@@ -129,7 +122,7 @@ export async function startMap(
 }
 
 /** Starts Redis, which syncs every write before it answers; `null` where it is not installed. */
-export async function startRedis({ folder, track }: Setting): Promise<Peer | null> {
+export async function startRedis({ folder, track }: BenchWorld): Promise<Peer | null> {
   const version = await versionOf("redis-server");
   if (version === null) return null;
   const data = `${folder}/redis`;
@@ -146,7 +139,7 @@ export async function startRedis({ folder, track }: Setting): Promise<Peer | nul
 }
 
 /** Starts one member of etcd; `null` where it is not installed. */
-export async function startEtcd({ folder, track }: Setting): Promise<Peer | null> {
+export async function startEtcd({ folder, track }: BenchWorld): Promise<Peer | null> {
   const version = await versionOf("etcd");
   if (version === null) return null;
   const [port, peerPort] = [freePort(), freePort()];

@@ -14,11 +14,12 @@
  *
  * @module
  */
+import type { BenchWorld } from "../load/bench_run.ts";
 import { openStore } from "../../kv_node/compat/mod.ts";
 import { Child } from "../load/children.ts";
 import type { ReadFigures } from "./file_reader.ts";
 import { valueOf } from "./load.ts";
-import { kill, metricOf, type Setting, startNode } from "./peers.ts";
+import { kill, metricOf, startNode } from "./peers.ts";
 
 /** One kind of log, and what its replay gave in each round. */
 export interface ReplayFigures {
@@ -56,15 +57,15 @@ const READER = new URL("./file_reader.ts", import.meta.url).pathname;
 
 /** Makes a log of about so many megabytes, and replays it `rounds` times. */
 export async function measureReplay(
-  setting: Setting,
+  world: BenchWorld,
   plan: { readonly valueBytes: number; readonly megabytes: number; readonly rounds: number },
 ): Promise<ReplayFigures> {
   const { valueBytes, megabytes, rounds } = plan;
   const count = Math.ceil(megabytes * MEGABYTE / (valueBytes + ENTRY_BYTES));
   const name = `replay-${valueBytes}`;
-  const folder = `${setting.folder}/${name}`;
-  const logBytes = await writeLog(setting, { name, count, valueBytes });
-  await makeSpare(setting, name);
+  const folder = `${world.folder}/${name}`;
+  const logBytes = await writeLog(world, { name, count, valueBytes });
+  await makeSpare(world, name);
   const segment = `${folder}/wal/${FIRST_SEGMENT}`;
   const readSeconds: number[] = [];
   const scanSeconds: number[] = [];
@@ -72,12 +73,12 @@ export async function measureReplay(
   let entries = 0;
   for (let round = 0; round < rounds; round++) {
     await forget(folder);
-    readSeconds.push(await readFile(setting, segment, logBytes));
-    const scan = await startAndKill(setting, name);
+    readSeconds.push(await readFile(world, segment, logBytes));
+    const scan = await startAndKill(world, name);
     if (scan.entries > 0) throw new Error("Cannot measure a scan: entries were applied");
     scanSeconds.push(scan.seconds);
     await removeStates(folder);
-    const replay = await startAndKill(setting, name);
+    const replay = await startAndKill(world, name);
     if (replay.entries < count) throw new Error("Cannot measure a replay: the log was cut");
     ({ entries } = replay);
     replaySeconds.push(replay.seconds);
@@ -93,7 +94,7 @@ function segmentBytesFor(bytes: number): number {
 
 /** Has a node write a log, and kills it; returns the log's length. */
 async function writeLog(
-  setting: Setting,
+  world: BenchWorld,
   { name, count, valueBytes }: {
     readonly name: string;
     readonly count: number;
@@ -101,7 +102,7 @@ async function writeLog(
   },
 ): Promise<number> {
   const segmentBytes = segmentBytesFor(count * (valueBytes + ENTRY_BYTES));
-  const node = await startNode(setting, name, ["--segment-bytes", `${segmentBytes}`]);
+  const node = await startNode(world, name, ["--segment-bytes", `${segmentBytes}`]);
   const store = await openStore(`weir://${new URL(node.url).host}`, { deadlineMs: DEADLINE_MS });
   const value = valueOf(valueBytes);
   let number = 0;
@@ -117,9 +118,9 @@ async function writeLog(
 }
 
 /** Has a node replace the spare segment by one of the usual length. */
-async function makeSpare(setting: Setting, name: string): Promise<void> {
-  const { child } = await startNode(setting, name);
-  const path = `${setting.folder}/${name}/wal/${SPARE_SEGMENT}`;
+async function makeSpare(world: BenchWorld, name: string): Promise<void> {
+  const { child } = await startNode(world, name);
+  const path = `${world.folder}/${name}/wal/${SPARE_SEGMENT}`;
   const deadlineMs = performance.now() + SPARE_MS;
   while (await Deno.stat(path).then(({ size }) => size !== SPARE_BYTES, () => true)) {
     if (performance.now() > deadlineMs) throw new Error("Cannot go on: there is no spare segment");
@@ -129,11 +130,11 @@ async function makeSpare(setting: Setting, name: string): Promise<void> {
 }
 
 async function startAndKill(
-  setting: Setting,
+  world: BenchWorld,
   name: string,
 ): Promise<{ readonly entries: number; readonly seconds: number }> {
-  await forget(`${setting.folder}/${name}`);
-  const { child, replay } = await startNode(setting, name);
+  await forget(`${world.folder}/${name}`);
+  const { child, replay } = await startNode(world, name);
   await kill(child);
   return replay;
 }
@@ -158,7 +159,7 @@ async function removeStates(folder: string): Promise<void> {
   }
 }
 
-async function readFile({ track }: Setting, path: string, bytes: number): Promise<number> {
+async function readFile({ track }: BenchWorld, path: string, bytes: number): Promise<number> {
   const args = [`--allow-read=${path}`, READER, path, `${bytes}`];
   const child = track(new Child([...DENO, ...args], { lines: true }));
   const { seconds }: ReadFigures = JSON.parse(await child.read());

@@ -4,13 +4,13 @@
  *
  * @module
  */
+import type { BenchWorld } from "../load/bench_run.ts";
 import type { Child } from "../load/children.ts";
 import { figuresOf } from "../load/process_figures.ts";
 import { KEYS, type LoadResult, type Operation } from "./load.ts";
 import {
   isInstalled,
   load,
-  type Setting,
   startClient,
   startEtcd,
   startMap,
@@ -87,20 +87,20 @@ const FILL_MS = 120_000;
 const REDIS_TOOL_FIRST = 20_000;
 
 /** Starts everybody. */
-export async function startField(setting: Setting): Promise<Field> {
+export async function startField(world: BenchWorld): Promise<Field> {
   const [node, map, redis, etcd] = await Promise.all([
-    startNode(setting, "node"),
-    startMap(setting),
-    startRedis(setting),
-    startEtcd(setting),
+    startNode(world, "node"),
+    startMap(world),
+    startRedis(world),
+    startEtcd(world),
   ]);
   const address = new URL(node.url).host;
   const clients: Record<string, Child> = {
-    stock: await startClient(setting, "kv", node.url),
-    own: await startClient(setting, "weir", address),
-    post_node: await startClient(setting, "post_node", node.url),
-    map: await startClient(setting, "kv", map.url),
-    file: await startClient(setting, "kv", `${setting.folder}/deno.sqlite3`),
+    stock: await startClient(world, "kv", node.url),
+    own: await startClient(world, "weir", address),
+    post_node: await startClient(world, "post_node", node.url),
+    map: await startClient(world, "kv", map.url),
+    file: await startClient(world, "kv", `${world.folder}/deno.sqlite3`),
   };
   const servers: Record<string, Child> = { node: node.child, map: map.child };
   const versions: Record<string, string> = {};
@@ -109,14 +109,14 @@ export async function startField(setting: Setting): Promise<Field> {
   else {
     servers["redis"] = redis.child;
     versions["redis"] = redis.version;
-    clients["redis"] = await startClient(setting, "redis", `${redis.port}`);
+    clients["redis"] = await startClient(world, "redis", `${redis.port}`);
   }
   if (etcd === null) skipped.push("etcd is not installed: its row is left out");
   else {
     servers["etcd"] = etcd.child;
     versions["etcd"] = etcd.version;
     clients["post_etcd"] = await startClient(
-      setting,
+      world,
       "post_etcd",
       `http://127.0.0.1:${etcd.port}`,
     );
