@@ -16,7 +16,7 @@
  */
 import { type Disk, DiskError, type DiskFile } from "../ports.ts";
 import { encodeHeader, type LogIdentity, segmentName } from "./segment.ts";
-import { eraseFrom } from "./tail.ts";
+import { eraseFrom } from "./zeros.ts";
 
 /** How spares are made. */
 export interface SpareOptions {

@@ -5,7 +5,7 @@
  */
 import type { DiskFile } from "../ports.ts";
 import { HEADER_BYTES } from "./segment.ts";
-import { dataIn } from "./zeros.ts";
+import { dataIn, eraseFrom } from "./zeros.ts";
 
 /** Where a log ends. */
 export interface TailPlace {
@@ -20,8 +20,6 @@ export interface TailPlace {
 }
 
 const SLICE_BYTES = 1 << 18;
-/** One for all who fill files; never written to, so the system gives it no memory. */
-const ZEROS = new Uint8Array(1 << 20);
 
 /**
  * Writes the last batch once more, and zeros behind it, and syncs.
@@ -56,11 +54,4 @@ export async function mendTail(file: DiskFile, place: TailPlace): Promise<boolea
   }
   await file.sync();
   return isTorn;
-}
-
-/** Overwrites a part of a file with zeros. */
-export function eraseFrom(file: DiskFile, start: number, end: number): void {
-  for (let offset = start; offset < end; offset += ZEROS.length) {
-    file.write(offset, ZEROS.subarray(0, Math.min(ZEROS.length, end - offset)));
-  }
 }

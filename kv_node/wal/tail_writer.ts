@@ -8,7 +8,7 @@ import { BATCH_BYTES, BatchBuffer } from "./batch.ts";
 import { EMPTY_RECORD_BYTES, recordBytes, seedOf } from "./record.ts";
 import type { UsedSegment } from "./recovery.ts";
 import { HEADER_BYTES, segmentName } from "./segment.ts";
-import { eraseFrom } from "./tail.ts";
+import { eraseFrom } from "./zeros.ts";
 
 /** A write failed, so that what stands behind the last batch is unknown. */
 export class TailWriteError extends Error {

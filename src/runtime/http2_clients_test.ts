@@ -9,23 +9,11 @@ import {
   type OutgoingHttpHeaders,
 } from "node:http2";
 import { chosenSeed, Random } from "../../tests/support/random.ts";
-import type { Reply, ServerRequest } from "../ports.ts";
-import { echo, Feed, serve } from "./http_server_fixture.ts";
+import { echoOrStream, Feed, serve } from "./http_server_fixture.ts";
 
 interface Answer {
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
-}
-
-/** Echoes, or streams the path's pieces where it begins with /stream. */
-function answer(request: ServerRequest): Promise<Reply> {
-  const { pathname } = new URL(request.url);
-  if (!pathname.startsWith("/stream")) return echo(request);
-  const feed = new Feed();
-  for (const piece of pathname.split("/").slice(2)) feed.push(piece);
-  if (pathname.endsWith("/cut")) feed.fail();
-  else feed.end();
-  return Promise.resolve({ status: 200, headers: [["x-kind", "stream"]], body: feed });
 }
 
 function read(stream: ClientHttp2Stream): Promise<Answer> {
@@ -63,7 +51,7 @@ async function withClient(
 }
 
 Deno.test("node:http2 sends bodies of all sizes, and reads whole and streamed replies", async () => {
-  await using server = serve(answer, { http2: {} });
+  await using server = serve(echoOrStream, { http2: {} });
   await withClient(server.url, async (client) => {
     for (const size of [0, 1, 8_192, 65_535, 65_536, 300_000, 2_000_000]) {
       const body = "x".repeat(size);
@@ -121,7 +109,7 @@ Deno.test("node:http2 and the server agree on random headers, both ways", async 
 });
 
 Deno.test("node:http2 asks for much at once on one connection", async () => {
-  await using server = serve(answer, { http2: {} });
+  await using server = serve(echoOrStream, { http2: {} });
   await withClient(server.url, async (client) => {
     const all = await Promise.all(Array.from({ length: 1_000 }, (_, at) => {
       return ask(client, { ":method": "POST", ":path": `/${at}` }, "y".repeat(at));
@@ -135,7 +123,7 @@ Deno.test("node:http2 asks for much at once on one connection", async () => {
 });
 
 Deno.test("node:http2 waits to be told before it sends a body", async () => {
-  await using server = serve(answer, { http2: {} });
+  await using server = serve(echoOrStream, { http2: {} });
   await withClient(server.url, async (client) => {
     const stream = client.request({ ":method": "POST", ":path": "/e", "expect": "100-continue" });
     const answered = read(stream);
@@ -148,7 +136,7 @@ Deno.test("node:http2 gives up a stream, and the server hears of it", async () =
   const feed = new Feed();
   const gone = Promise.withResolvers<void>();
   await using server = serve((request) => {
-    if (!request.url.endsWith("/feed")) return answer(request);
+    if (!request.url.endsWith("/feed")) return echoOrStream(request);
     request.signal.addEventListener("abort", () => gone.resolve());
     return Promise.resolve({ status: 200, headers: [], body: feed });
   }, { http2: {} });
@@ -168,7 +156,7 @@ Deno.test("node:http2 gives up a stream, and the server hears of it", async () =
 });
 
 Deno.test("fetch speaks HTTP/1.1, and HTTP/2 where it is told to, to the same server", async () => {
-  await using server = serve(answer, { http2: {} });
+  await using server = serve(echoOrStream, { http2: {} });
   using http2 = Deno.createHttpClient({ http1: false, http2: true });
   using http1 = Deno.createHttpClient({ http1: true, http2: false });
   for (const client of [http1, http2]) {
@@ -185,7 +173,7 @@ Deno.test("fetch speaks HTTP/1.1, and HTTP/2 where it is told to, to the same se
 });
 
 Deno.test("curl speaks HTTP/2 by prior knowledge", { ignore: !await has("curl") }, async () => {
-  await using server = serve(answer, { http2: {} });
+  await using server = serve(echoOrStream, { http2: {} });
   const curl = async (...rest: string[]) => {
     const args = ["-sS", "-m", "10", "--http2-prior-knowledge", ...rest];
     const { code, stdout } = await new Deno.Command("curl", { args, stderr: "null" }).output();

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { echo, Feed, RawClient, serve } from "./http_server_fixture.ts";
+import { echo, echoOrStall, Feed, RawClient, serve } from "./http_server_fixture.ts";
 import { Flag } from "./http2/frame.ts";
 import {
   data,
@@ -130,10 +130,7 @@ Deno.test("serveHttp closes connections that are silent or slow, whatever they s
   const clock = new ManualClock();
   const feed = new Feed();
   await using server = serve(
-    (request) =>
-      request.url.endsWith("/stall")
-        ? Promise.resolve({ status: 200, headers: [], body: feed })
-        : echo(request),
+    echoOrStall(feed),
     { clock, http2: {}, headMs: 10_000, idleMs: 75_000, writeMs: 120_000 },
   );
   using silent = await FrameClient.connect(server.port, new Uint8Array(0));

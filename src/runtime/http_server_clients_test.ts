@@ -1,21 +1,9 @@
 import assert from "node:assert/strict";
 import { Agent, request as nodeRequest } from "node:http";
-import type { Reply, ServerRequest } from "../ports.ts";
-import { echo, Feed, RawClient, serve } from "./http_server_fixture.ts";
-
-/** Echoes, or streams the path's pieces where it begins with /stream. */
-function answer(request: ServerRequest): Promise<Reply> {
-  const { pathname } = new URL(request.url);
-  if (!pathname.startsWith("/stream")) return echo(request);
-  const feed = new Feed();
-  for (const piece of pathname.split("/").slice(2)) feed.push(piece);
-  if (pathname.endsWith("/cut")) feed.fail();
-  else feed.end();
-  return Promise.resolve({ status: 200, headers: [["x-kind", "stream"]], body: feed });
-}
+import { echoOrStream, RawClient, serve } from "./http_server_fixture.ts";
 
 Deno.test("fetch sends bodies of all kinds and reads whole and streamed replies", async () => {
-  await using server = serve(answer);
+  await using server = serve(echoOrStream);
   for (const size of [0, 1, 8_192, 100_000, 2_000_000]) {
     const body = "x".repeat(size);
     const response = await fetch(`${server.url}/a`, { method: "POST", body });
@@ -36,7 +24,7 @@ Deno.test("fetch sends bodies of all kinds and reads whole and streamed replies"
 Deno.test("curl gets replies, streams, and an error for a cut stream", {
   ignore: !await has("curl"),
 }, async () => {
-  await using server = serve(answer);
+  await using server = serve(echoOrStream);
   const curl = async (...rest: string[]) => {
     const args = ["-sS", "-m", "10", ...rest];
     const { code, stdout } = await new Deno.Command("curl", { args, stderr: "null" }).output();
@@ -53,7 +41,7 @@ Deno.test("curl gets replies, streams, and an error for a cut stream", {
 });
 
 Deno.test("node:http keeps its connections and reads streams", async () => {
-  await using server = serve(answer);
+  await using server = serve(echoOrStream);
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const ask = (path: string, body: string) => {
     const { promise, resolve, reject } = Promise.withResolvers<string>();
@@ -75,7 +63,7 @@ Deno.test("node:http keeps its connections and reads streams", async () => {
 });
 
 Deno.test("2,000 requests follow each other on one connection", async () => {
-  await using server = serve(answer);
+  await using server = serve(echoOrStream);
   using client = await RawClient.connect(server.port);
   for (let at = 0; at < 2_000; at++) {
     const body = "z".repeat(at % 977);
@@ -95,7 +83,7 @@ Deno.test("1,000 connections are served side by side", async () => {
   await using server = serve(async (request) => {
     if (++waiting === 1_000) everybody.resolve();
     await everybody.promise;
-    return await answer(request);
+    return await echoOrStream(request);
   });
   const clients = await Promise.all(
     Array.from({ length: 1_000 }, () => RawClient.connect(server.port)),

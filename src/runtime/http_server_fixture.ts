@@ -47,6 +47,25 @@ export async function echo(request: ServerRequest): Promise<Reply> {
   };
 }
 
+/** Echoes, or streams the path's pieces where it begins with /stream. */
+export function echoOrStream(request: ServerRequest): Promise<Reply> {
+  const { pathname } = new URL(request.url);
+  if (!pathname.startsWith("/stream")) return echo(request);
+  const feed = new Feed();
+  for (const piece of pathname.split("/").slice(2)) feed.push(piece);
+  if (pathname.endsWith("/cut")) feed.fail();
+  else feed.end();
+  return Promise.resolve({ status: 200, headers: [["x-kind", "stream"]], body: feed });
+}
+
+/** Echoes, or answers with a stream where the path ends with /stall. */
+export function echoOrStall(feed: Feed): (request: ServerRequest) => Promise<Reply> {
+  return (request) =>
+    request.url.endsWith("/stall")
+      ? Promise.resolve({ status: 200, headers: [], body: feed })
+      : echo(request);
+}
+
 /** A stream that is fed, ended or broken from outside. */
 export class Feed implements StreamSource {
   readonly #queue: (() => readonly Bytes[] | null)[] = [];

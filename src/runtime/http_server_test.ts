@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Reply } from "../ports.ts";
 import { serveHttp } from "./http_server.ts";
-import { echo, Feed, RawClient, serve } from "./http_server_fixture.ts";
+import { echo, echoOrStall, Feed, RawClient, serve } from "./http_server_fixture.ts";
 import { ManualClock } from "./manual_clock_fixture.ts";
 
 function post(path: string, body: string, ...lines: readonly string[]): string {
@@ -226,10 +226,7 @@ Deno.test("serveHttp drops slow heads with 408, idle connections and stalled rea
   const clock = new ManualClock();
   const feed = new Feed();
   await using server = serve(
-    (request) =>
-      request.url.endsWith("/stall")
-        ? Promise.resolve({ status: 200, headers: [], body: feed })
-        : echo(request),
+    echoOrStall(feed),
     { clock, headMs: 10_000, idleMs: 75_000, writeMs: 120_000 },
   );
   using slow = await RawClient.connect(server.port);

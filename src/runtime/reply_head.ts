@@ -5,6 +5,7 @@
  */
 
 import type { Clock, Reply } from "../ports.ts";
+import { putFieldText } from "./field_text.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -93,13 +94,14 @@ export class ReplyHeadEncoder {
     let at = putBytes(bytes, 0, this.#statusLine(reply.status));
     for (const [name, value] of reply.headers) {
       if (FRAMING_NAMES.has(name)) continue;
-      at = putText(bytes, at, name);
+      at = putFieldText(bytes, at, name);
       bytes[at++] = 58;
       bytes[at++] = 32;
       at = putLine(bytes, at, value);
     }
-    if (length >= 0) at = putLine(bytes, putText(bytes, at, "content-length: "), String(length));
-    else if (length === CHUNKED) at = putLine(bytes, at, "transfer-encoding: chunked");
+    if (length >= 0) {
+      at = putLine(bytes, putFieldText(bytes, at, "content-length: "), String(length));
+    } else if (length === CHUNKED) at = putLine(bytes, at, "transfer-encoding: chunked");
     this.#renew();
     return putBytes(bytes, at, keep ? this.#kept : this.#closing);
   }
@@ -139,19 +141,7 @@ export function endChunk(bytes: Bytes, at: number): number {
 }
 
 function putLine(bytes: Bytes, start: number, text: string): number {
-  return endChunk(bytes, putText(bytes, start, text));
-}
-
-/** Latin-1, and nothing that could end a line. */
-function putText(bytes: Bytes, start: number, text: string): number {
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if ((code < 32 && code !== 9) || code === 127 || code > 255) {
-      throw new TypeError("Cannot send reply: a header holds a forbidden character");
-    }
-    bytes[start + at] = code;
-  }
-  return start + text.length;
+  return endChunk(bytes, putFieldText(bytes, start, text));
 }
 
 function putBytes(bytes: Bytes, start: number, part: Bytes): number {

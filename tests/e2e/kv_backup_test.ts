@@ -4,17 +4,9 @@ import { createServer } from "node:http";
 import { spawnKvNode } from "../support/kv_node_process.ts";
 import { findBytes, flipBit, segmentWith, stateRows } from "../support/kv_directory.ts";
 import { runJson, runTool } from "../support/kv_tool.ts";
+import { inFolder } from "../support/test_folder.ts";
 
 Deno.env.set("DENO_KV_ACCESS_TOKEN", "any");
-
-async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "weir-kv-test-" });
-  try {
-    await run(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
 
 /** Writes the same number under two keys, again and again, until it is disposed. */
 function keepWriting(url: string): AsyncDisposable & { readonly commits: () => number } {

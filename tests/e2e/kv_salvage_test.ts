@@ -2,17 +2,9 @@ import assert from "node:assert/strict";
 import { findBytes, flipBit, segmentWith, stateRows } from "../support/kv_directory.ts";
 import { type KvNodeProcess, spawnKvNode } from "../support/kv_node_process.ts";
 import { runJson, runTool } from "../support/kv_tool.ts";
+import { inFolder } from "../support/test_folder.ts";
 
 Deno.env.set("DENO_KV_ACCESS_TOKEN", "any");
-
-async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "weir-kv-test-" });
-  try {
-    await run(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
 
 const ROWS = 60;
 

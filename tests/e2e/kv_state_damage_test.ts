@@ -10,20 +10,12 @@ import { findBytes, flipBit, stateRows } from "../support/kv_directory.ts";
 import { type KvNodeProcess, spawnKvNode } from "../support/kv_node_process.ts";
 import { askOnce, exchangeMetadata } from "../support/kv_raw.ts";
 import { runJson, runTool } from "../support/kv_tool.ts";
+import { inFolder } from "../support/test_folder.ts";
 
 Deno.env.set("DENO_KV_ACCESS_TOKEN", "any");
 
 const ROWS = 40;
 const DAMAGED = 17;
-
-async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "weir-kv-test-" });
-  try {
-    await run(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
 
 function valueOf(number: number): Uint8Array {
   return new TextEncoder().encode(`value number ${number}, easy to find`);

@@ -3,17 +3,9 @@ import { DatabaseSync } from "node:sqlite";
 import { stateRows } from "../support/kv_directory.ts";
 import { spawnKvNode } from "../support/kv_node_process.ts";
 import { runJson, runTool, runToolAlone } from "../support/kv_tool.ts";
+import { inFolder } from "../support/test_folder.ts";
 
 Deno.env.set("DENO_KV_ACCESS_TOKEN", "any");
-
-async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "weir-kv-test-" });
-  try {
-    await run(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
 
 /** A value of every kind that the runtime's own client stores. */
 function valuesOfAllKinds(): Map<string, unknown> {

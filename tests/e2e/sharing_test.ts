@@ -10,6 +10,7 @@ import { LAYOUT } from "../../src/sharing/records/layout.ts";
 import { TextLineStream } from "../support/lines.ts";
 import { assertWhole, Gateway, makeEntry, makeVector } from "../support/shared_gateways.ts";
 import type { SharingLine } from "../support/sharing_main.ts";
+import { signalIfThere } from "../support/process_signal.ts";
 
 const EVEN = { type: "tag", tag: "tag:even" } as const;
 const KILLS = 6;
@@ -180,14 +181,7 @@ function spawn(url: string, firstId: number): Process {
   }).spawn();
   const lines = child.stdout.pipeThrough(new TextDecoderStream())
     .pipeThrough(new TextLineStream()).getReader();
-  const kill = (): void => {
-    try {
-      child.kill("SIGKILL");
-    } catch (error) {
-      // It has ended by itself.
-      if (!(error instanceof TypeError)) throw error;
-    }
-  };
+  const kill = (): void => signalIfThere(child, "SIGKILL");
   return {
     kill,
     async line(isIt) {

@@ -2,20 +2,13 @@ import assert from "node:assert/strict";
 import { stateRows } from "../support/kv_directory.ts";
 import { spawnKvNode } from "../support/kv_node_process.ts";
 import { runTool, runToolAlone, spawnTool } from "../support/kv_tool.ts";
+import { signalIfThere } from "../support/process_signal.ts";
+import { inFolder } from "../support/test_folder.ts";
 
 Deno.env.set("DENO_KV_ACCESS_TOKEN", "any");
 
 const ROWS = 60_000;
 const KILLS = 30;
-
-async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "weir-kv-test-" });
-  try {
-    await run(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
 
 async function fill(url: string): Promise<void> {
   const kv = await Deno.openKv(url);
@@ -36,20 +29,10 @@ async function killed(
   afterMs: number,
 ): Promise<boolean> {
   const tool = spawnTool(permissions, words);
-  const timer = setTimeout(() => killIfThere(tool), afterMs);
+  const timer = setTimeout(() => signalIfThere(tool, "SIGKILL"), afterMs);
   const { signal } = await tool.output();
   clearTimeout(timer);
   return signal === "SIGKILL";
-}
-
-/** Kills a process that may have ended by itself just now. */
-function killIfThere(process: Deno.ChildProcess): void {
-  try {
-    process.kill("SIGKILL");
-  } catch (error) {
-    // What `kill` throws after the end was seen, and before.
-    if (!(error instanceof TypeError || error instanceof Deno.errors.NotFound)) throw error;
-  }
 }
 
 async function timeOf(run: () => Promise<unknown>): Promise<number> {

@@ -34,3 +34,11 @@ export async function openNpmKv(
   const kv = await openKv(url, { implementation: "remote", accessToken: token, maxRetries });
   return { kv, [Symbol.dispose]: () => kv.close() };
 }
+
+/**
+ * Whether Deno's client lost an answer behind its head. It sends again after any other loss;
+ * then it throws this, and what it asked for may have been carried out.
+ */
+export function isCutOff(error: unknown): boolean {
+  return error instanceof Error && /^KV Connect failed to read response body/.test(error.message);
+}

@@ -6,6 +6,7 @@
  * @module
  */
 import { type Store, StoreOperationError } from "../../kv_node/compat/mod.ts";
+import { isCutOff } from "./kv_clients.ts";
 import type { Commit, Ledger } from "./kv_crash_ledger.ts";
 import type { Random } from "./random.ts";
 
@@ -183,9 +184,4 @@ async function read<Result>(ask: () => Promise<Result>): Promise<Result | null> 
     if (error instanceof StoreOperationError || isCutOff(error)) return null;
     throw error;
   }
-}
-
-/** Deno's client sends again unless the answer breaks off behind its head: then it throws this. */
-function isCutOff(error: unknown): boolean {
-  return error instanceof Error && /^KV Connect failed to read response body/.test(error.message);
 }

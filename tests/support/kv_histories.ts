@@ -26,6 +26,7 @@ import {
   type StoreEntryMaybe,
   StoreOperationError,
 } from "../../kv_node/compat/mod.ts";
+import { isCutOff } from "./kv_clients.ts";
 import type { Histories } from "./kv_history_record.ts";
 import type { Operation } from "./linearizability.ts";
 import type { Random } from "./random.ts";
@@ -59,7 +60,6 @@ interface Answer {
   readonly deaths: number;
 }
 
-const CUT_OFF = /^KV Connect failed to read response body/;
 const PLAIN_KEYS = 3;
 const SWAPPED_KEYS = 2;
 const LIST_KEYS = 3;
@@ -328,8 +328,7 @@ export class HistoryWriter {
     }
     if (!(error instanceof Error)) throw error;
     const { kind } = this.#client;
-    // An answer that was cut off behind its head.
-    if (kind === "deno" && CUT_OFF.test(error.message)) return "unknown";
+    if (kind === "deno" && isCutOff(error)) return "unknown";
     // What `fetch` throws, which this client passes on: to ask at once would be no use.
     if (kind !== "npm" || !(error instanceof TypeError)) throw error;
     await this.#histories.serving;

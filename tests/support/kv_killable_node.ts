@@ -12,6 +12,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { TextLineStream } from "./lines.ts";
+import { signalIfThere } from "./process_signal.ts";
 
 /** The end of a process. */
 export interface ProcessEnd {
@@ -87,12 +88,7 @@ export class NodeRun {
 
   /** Sends a signal. */
   signal(name: "SIGTERM" | "SIGKILL" | "SIGSTOP" | "SIGCONT"): void {
-    try {
-      this.#child.kill(name);
-    } catch (error) {
-      // It has ended, and its status was taken already.
-      if (!(error instanceof TypeError || error instanceof Deno.errors.NotFound)) throw error;
-    }
+    signalIfThere(this.#child, name);
   }
 
   /** Kills it with SIGKILL and waits for its end. */

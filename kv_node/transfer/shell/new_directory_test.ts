@@ -3,15 +3,7 @@ import { randomBytes } from "node:crypto";
 import { openIdentity } from "../../disk/identity.ts";
 import { DiskError } from "../../ports.ts";
 import { NewDirectory } from "./new_directory.ts";
-
-async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "weir-kv-test-" });
-  try {
-    await run(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
+import { inFolder } from "../../../tests/support/test_folder.ts";
 
 Deno.test("NewDirectory is a data directory after its last step, with the identity it told", async () => {
   await inFolder(async (parent) => {

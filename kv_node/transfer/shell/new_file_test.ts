@@ -1,14 +1,6 @@
 import assert from "node:assert/strict";
 import { BusyFileError, NewFile } from "./new_file.ts";
-
-async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "weir-kv-test-" });
-  try {
-    await run(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
+import { inFolder } from "../../../tests/support/test_folder.ts";
 
 const BYTES = new TextEncoder().encode("all of it");
 

@@ -11,6 +11,7 @@
  */
 
 import type { Clock, Reply } from "../../ports.ts";
+import { putFieldText } from "../field_text.ts";
 import { STATIC_TABLE, staticIndexOf } from "./static_table.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -157,15 +158,7 @@ function putName(bytes: Bytes, at: number, index: number): number {
 }
 
 function putText(bytes: Bytes, start: number, text: string): number {
-  const at = putInteger(bytes, start, text.length, 0x7f);
-  for (let index = 0; index < text.length; index++) {
-    const code = text.charCodeAt(index);
-    if ((code < 32 && code !== 9) || code === 127 || code > 255) {
-      throw new TypeError("Cannot send reply: a header holds a forbidden character");
-    }
-    bytes[at + index] = code;
-  }
-  return at + text.length;
+  return putFieldText(bytes, putInteger(bytes, start, text.length, 0x7f), text);
 }
 
 function putInteger(bytes: Bytes, start: number, value: number, prefix: number): number {
